@@ -1,0 +1,39 @@
+package telephony
+
+// RejectReason says how to turn a caller away before answering.
+type RejectReason uint8
+
+const (
+	// RejectNone does not reject.
+	RejectNone RejectReason = iota
+	// RejectBusy lets the caller hear the busy tone.
+	RejectBusy
+	// RejectRefused lets the caller hear that the number is not in service.
+	RejectRefused
+)
+
+// An Answer tells a carrier what to do with a call. Its parts are carried out
+// in the order of the fields. The zero Answer does nothing: a carrier ends a
+// call that is told nothing and is not in a stream.
+type Answer struct {
+	// Reject turns the caller away; the other parts do not matter then.
+	Reject RejectReason
+	// Say is spoken by the carrier in its own voice.
+	Say string
+	// Language of Say, a BCP 47 tag; empty leaves it to the carrier.
+	Language string
+	// Stream connects the call's audio to a WebSocket, both ways, until the
+	// stream ends.
+	Stream *StreamAnswer
+	// Hangup ends the call. A call whose Stream has ended is ended without it.
+	Hangup bool
+}
+
+// StreamAnswer says where a carrier shall send a call's audio.
+type StreamAnswer struct {
+	// URL is the address of the socket, ws or wss. It carries the token that
+	// admits the socket in its path, because carriers drop a query.
+	URL string
+	// StatusURL is told when the stream starts, stops or fails; may be empty.
+	StatusURL string
+}

@@ -1,0 +1,38 @@
+package telephony
+
+import "time"
+
+// DialRequest is what a carrier needs to place one call. The URLs lead to the
+// service that asked for the call and contain its own id for it, so that a
+// webhook that overtakes the reply to the dial finds its call.
+type DialRequest struct {
+	To   Number // valid
+	From Number // valid, or what the carrier accepts as a caller id
+
+	// AnswerURL is asked what to do once the callee has answered.
+	AnswerURL string
+	// StatusURL is told of each step: ringing, answered, ended.
+	StatusURL string
+
+	// RingTimeout is how long to let it ring, in whole seconds. Zero leaves it
+	// to the carrier.
+	RingTimeout time.Duration
+	// MaxDuration is when the carrier shall end the call by itself, in whole
+	// seconds. It stands behind the service's own timer, for the case that the
+	// service is not there any more. Zero leaves it to the carrier.
+	MaxDuration time.Duration
+	// SendDigits are keys to press after the answer, say to reach an extension:
+	// 0-9 * # and w for a pause of half a second.
+	SendDigits string
+	// MachineDetection asks the carrier to tell a person from a machine, without
+	// holding up the call. The answer comes to MachineURL.
+	MachineDetection bool
+	MachineURL       string
+}
+
+// Transfer says where a call goes next.
+type Transfer struct {
+	To       Number        // valid
+	CallerID Number        // what To sees; zero keeps the carrier's default
+	Timeout  time.Duration // how long to let it ring; zero leaves it to the carrier
+}
