@@ -1,0 +1,74 @@
+// Package recording keeps what was said: a [Recorder] writes the audio of calls,
+// a [Storage] holds the files.
+package recording
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/audio"
+)
+
+// ErrNotFound tells that a storage holds nothing under a key.
+var ErrNotFound = errors.New("recording: not found")
+
+// Info describes a call that is to be recorded.
+type Info struct {
+	CallID string
+	// Storage names where the host wants this recording; empty means the
+	// recorder's default.
+	Storage string
+	// Format is what travels on the call's stream.
+	Format audio.Format
+	// StartedAt is the wall clock at the start of the stream, which is zero on
+	// the clock of its frames.
+	StartedAt time.Time
+}
+
+// Recorder records calls. It may be used by many goroutines at once.
+type Recorder interface {
+	// Record begins the recording of one call. The error says why it cannot be
+	// recorded; the call then goes on without.
+	Record(ctx context.Context, info Info) (Sink, error)
+}
+
+// Sink takes the audio of one call while it is recorded.
+//
+// WriteFrame is called from one goroutine, the media path: it neither blocks
+// nor allocates nor keeps the frame. Frames of one track come in order of their
+// At; the tracks are not in step. Outbound frames are those that were heard:
+// what an interruption cut off never comes.
+type Sink interface {
+	audio.FrameWriter
+
+	// Close ends the recording at the media time end and returns what was kept.
+	// After the first call WriteFrame does nothing and Close returns the same
+	// again. When ctx ends first, what has been written so far is kept and
+	// marked Truncated. The Recording is valid, if its Key is set, even with an
+	// error.
+	Close(ctx context.Context, end time.Duration) (Recording, error)
+}
+
+// Recording describes the kept audio of one call.
+type Recording struct {
+	// Storage and Key say where it is; an empty Key means that nothing was kept.
+	Storage string `json:"storage,omitempty"`
+	Key     string `json:"key"`
+
+	Format    string        `json:"format"` // "wav"
+	Channels  int           `json:"channels"`
+	Rate      int           `json:"rate"` // samples per second
+	Duration  time.Duration `json:"duration"`
+	Size      int64         `json:"size"` // bytes
+	CreatedAt time.Time     `json:"created_at"`
+
+	// Truncated tells that audio is missing at the end: the disk was full or
+	// too slow, or the end was not waited for.
+	Truncated bool `json:"truncated,omitempty"`
+	// Interrupted tells that the process ended during the call.
+	Interrupted bool `json:"interrupted,omitempty"`
+	// Dropped is how much audio was lost within, because the disk did not keep
+	// up; silence stands in its place.
+	Dropped time.Duration `json:"dropped,omitempty"`
+}

@@ -1,0 +1,41 @@
+package recording
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Storage holds recordings under keys. Keys are slash-separated paths of
+// letters, digits, hyphens, underscores and dots, without empty, "." or ".."
+// parts; anything else is refused by every method. It may be used by many
+// goroutines at once.
+type Storage interface {
+	// Name tells storages apart in records: lower-case letters, digits, hyphens.
+	Name() string
+	// Create begins a new file. It can be opened under its key only after it has
+	// been committed.
+	Create(ctx context.Context, key string) (File, error)
+	// Open opens what was committed, or fails with ErrNotFound.
+	Open(ctx context.Context, key string) (io.ReadSeekCloser, error)
+	// URL returns an address at which the file can be fetched without other
+	// credentials until ttl has passed. A storage without addresses returns
+	// errors.ErrUnsupported.
+	URL(ctx context.Context, key string, ttl time.Duration) (string, error)
+	// Remove deletes the file and what is left of attempts to write it. Nothing
+	// there is no error.
+	Remove(ctx context.Context, key string) error
+}
+
+// File is a recording being written. It is used by one goroutine at a time.
+type File interface {
+	io.Writer
+	io.WriterAt
+	// Sync hands what was written to the device.
+	Sync() error
+	// Commit finishes the file and publishes it under its key. An error says
+	// that this may not have happened; the data is then kept where it is.
+	Commit(ctx context.Context) error
+	// Abort drops the file. After Commit it does nothing.
+	Abort() error
+}
