@@ -1,0 +1,151 @@
+package call
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/recording"
+	"github.com/switchboard-voice/switchboard/telephony"
+	"github.com/switchboard-voice/switchboard/transcript"
+)
+
+// Call is the record of one call: what it was meant to be, where it is, and what
+// became of it. A Call that the service hands out is a copy and belongs to the
+// receiver.
+type Call struct {
+	// ID is ours: opaque, and unique across services.
+	ID string `json:"call_id"`
+	// Tenant is whose call it is, for hosts that serve several; may be empty.
+	Tenant string `json:"tenant,omitempty"`
+	// AgentID names the agent in Config.Agents that has the call.
+	AgentID   string              `json:"agent_id"`
+	Direction telephony.Direction `json:"direction"`
+	// Provider is the name of the carrier, ProviderCallID its id for the call:
+	// empty until it is known.
+	Provider       string           `json:"provider"`
+	ProviderCallID string           `json:"provider_call_id,omitempty"`
+	From           telephony.Number `json:"from"`
+	To             telephony.Number `json:"to"`
+
+	State State `json:"state"`
+	// Cause is why the call ended, or is ending. Detail says more, for people;
+	// it holds no number and no secret.
+	Cause  Cause  `json:"cause,omitempty"`
+	Detail string `json:"detail,omitempty"`
+
+	CreatedAt time.Time `json:"created_at"`
+	// AnsweredAt is when somebody picked up; zero if nobody did.
+	AnsweredAt time.Time `json:"answered_at,omitzero"`
+	// EndedAt is when the end became certain; zero while the call lives.
+	EndedAt time.Time `json:"ended_at,omitzero"`
+
+	// Context is for the agent, Metadata for the host's own books. Both are kept
+	// as they are.
+	Context  map[string]string `json:"context,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+
+	Options Options `json:"options"`
+	// Route is why this agent has the call, on an inbound call.
+	Route string `json:"route,omitempty"`
+	// AnsweredBy is who picked up, where machine detection was asked for.
+	AnsweredBy telephony.AnsweredBy `json:"answered_by,omitempty"`
+
+	Recording  *recording.Recording `json:"recording,omitempty"`
+	Transcript []transcript.Segment `json:"transcript,omitempty"`
+	Metrics    Metrics              `json:"metrics"`
+
+	// IdempotencyKey is the host's key for this intent, Fingerprint what was
+	// asked for under it.
+	IdempotencyKey string `json:"idempotency_key,omitempty"`
+	Fingerprint    string `json:"fingerprint,omitempty"`
+
+	// Life is the state machine's own memory, for recovery and replay.
+	Life []byte `json:"life,omitempty"`
+	// Version counts the writes of this record; a Store refuses a write that
+	// does not follow the last one.
+	Version int64 `json:"version"`
+}
+
+// Options are how a call is to be treated.
+type Options struct {
+	Record        bool   `json:"record,omitempty"`
+	RecordStorage string `json:"record_storage,omitempty"`
+	// Transcribe sends the audio to the service's Transcriber. What agents say
+	// of their own words is kept without it.
+	Transcribe         bool          `json:"transcribe,omitempty"`
+	TranscribeProvider string        `json:"transcribe_provider,omitempty"`
+	Language           string        `json:"language,omitempty"` // BCP 47
+	RingTimeout        time.Duration `json:"ring_timeout,omitempty"`
+	MaxDuration        time.Duration `json:"max_duration,omitempty"`
+	Silence            time.Duration `json:"silence,omitempty"`
+	MachineDetection   bool          `json:"machine_detection,omitempty"`
+	SendDigits         string        `json:"send_digits,omitempty"`
+}
+
+// Metrics are figures about one call. They are final once the call is over.
+type Metrics struct {
+	// ResponseLatency is the time from the end of the caller's speech to the
+	// first sound of the agent's reply: the median over the call.
+	ResponseLatency time.Duration `json:"response_latency,omitempty"`
+	// TranscriptionLatency is the time from the end of words to their text: the
+	// median.
+	TranscriptionLatency time.Duration `json:"transcription_latency,omitempty"`
+	// AudioQuality is from 0 to 1: see [Quality].
+	AudioQuality float64 `json:"audio_quality"`
+	// SpeakerChanges counts how often the other party began to speak.
+	SpeakerChanges int `json:"speaker_changes"`
+	// Interruptions counts how often the caller cut the agent off.
+	Interruptions int           `json:"interruptions"`
+	CallerTalk    time.Duration `json:"caller_talk"`
+	AgentTalk     time.Duration `json:"agent_talk"`
+	FramesIn      int64         `json:"frames_in"`
+	FramesOut     int64         `json:"frames_out"`
+	FramesLost    int64         `json:"frames_lost"` // inbound, filled with silence
+	Jitter        time.Duration `json:"jitter"`      // inbound, RFC 3550
+	Keys          int           `json:"keys"`
+	// Leftover are steps of the cleanup that failed, by name.
+	Leftover []string `json:"leftover,omitempty"`
+}
+
+// Duration is how long the call lasted from the answer: 0 if nobody answered,
+// the time until now if it lives.
+func (c *Call) Duration(now time.Time) time.Duration {
+	switch {
+	case c.AnsweredAt.IsZero():
+		return 0
+	case c.EndedAt.IsZero():
+		return now.Sub(c.AnsweredAt)
+	}
+	return max(0, c.EndedAt.Sub(c.AnsweredAt))
+}
+
+// Clone returns a copy that shares no memory with c.
+func (c *Call) Clone() *Call {
+	d := *c
+	d.Context = maps.Clone(c.Context)
+	d.Metadata = maps.Clone(c.Metadata)
+	d.Transcript = slices.Clone(c.Transcript)
+	d.Metrics.Leftover = slices.Clone(c.Metrics.Leftover)
+	d.Life = slices.Clone(c.Life)
+	if c.Recording != nil {
+		r := *c.Recording
+		d.Recording = &r
+	}
+	return &d
+}
+
+// LogValue shows what tells calls apart and nothing of whom they concern.
+func (c *Call) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("id", c.ID),
+		slog.String("agent", c.AgentID),
+		slog.String("direction", c.Direction.String()),
+		slog.String("provider", c.Provider),
+		slog.Any("from", c.From),
+		slog.Any("to", c.To),
+		slog.String("state", c.State.String()),
+		slog.String("cause", string(c.Cause)),
+	)
+}

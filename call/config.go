@@ -1,0 +1,211 @@
+package call
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/recording"
+	"github.com/switchboard-voice/switchboard/routing"
+	"github.com/switchboard-voice/switchboard/stream"
+	"github.com/switchboard-voice/switchboard/telephony"
+	"github.com/switchboard-voice/switchboard/transcript"
+)
+
+// Provider is a carrier whole: the telephone network on one side, the media
+// stream on the other.
+type Provider interface {
+	telephony.Provider
+	stream.Protocol
+}
+
+// Config says how a Service works. PublicURL, one provider and one agent are
+// needed; all else has a default.
+type Config struct {
+	// PublicURL is how carriers reach Handler: https and a path prefix, such as
+	// "https://voice.example.com/phone/". Every address given to a carrier
+	// begins with it, and signatures are checked against it. Plain http is
+	// accepted for loopback hosts and names under .test only.
+	PublicURL string
+
+	// Providers are the carriers. The first one places calls that name none.
+	Providers []Provider
+	// Agents talk. Their names are what AgentID means.
+	Agents Agents
+	// Router says which agent answers an inbound call. If it is nil, and there
+	// is one agent, that one answers; otherwise callers are turned away.
+	Router routing.Router
+
+	// Recorder records calls that ask for it. Nil: such calls are refused.
+	Recorder recording.Recorder
+	// RecordInbound and TranscribeInbound ask for it on calls that come in.
+	RecordInbound     bool
+	TranscribeInbound bool
+	// Transcriber transcribes calls that ask for it. Nil: such calls are refused.
+	Transcriber transcript.Transcriber
+
+	// Store keeps the records. Nil: in memory, lost with the process.
+	Store Store
+	// Policy is asked before anything is dialed. Nil: Destinations{}, which
+	// allows ordinary numbers.
+	Policy Policy
+
+	// Announcement is spoken by the carrier before the agent has the call, for
+	// example that it is recorded. Empty: nothing.
+	Announcement string
+	// Apology is spoken by the carrier to a caller for whom there is no room.
+	// Empty: "All our lines are busy. Please call again later."
+	Apology string
+
+	// MaxCalls is how many calls may be live at once. Zero: 1,000.
+	MaxCalls int
+	// RingTimeout ends a call that nobody answers. Zero: 60 s. Whole seconds.
+	RingTimeout time.Duration
+	// MaxDuration ends a call, whatever it is doing. Zero: one hour.
+	MaxDuration time.Duration
+	// Silence ends a call on which neither side has spoken for so long. Zero:
+	// never.
+	Silence time.Duration
+	// NoMedia ends a call that was answered, and whose stream has not come, or
+	// carried nothing, for so long. Zero: 15 s.
+	NoMedia time.Duration
+	// AgentGrace is how long an agent may go on after its call has ended before
+	// it is left behind and counted. Zero: 5 s.
+	AgentGrace time.Duration
+
+	// Interruption is how callers cut agents off. The zero value works well.
+	Interruption Interruption
+
+	// Media are the settings of media sockets; its zero value works.
+	Media *stream.Gate
+
+	// Logger takes what operators should know. Nil: slog.Default().
+	Logger *slog.Logger
+}
+
+const (
+	defaultMaxCalls    = 1000
+	defaultRingTimeout = 60 * time.Second
+	defaultMaxDuration = time.Hour
+	defaultNoMedia     = 15 * time.Second
+	defaultAgentGrace  = 5 * time.Second
+	defaultApology     = "All our lines are busy. Please call again later."
+)
+
+// withDefaults checks c and fills in what is not set.
+func (c Config) withDefaults() (Config, error) {
+	base, err := parsePublicURL(c.PublicURL)
+	if err != nil {
+		return c, err
+	}
+	c.PublicURL = base
+	if len(c.Providers) == 0 {
+		return c, errors.New("Providers is empty")
+	}
+	names := make(map[string]bool, len(c.Providers))
+	for _, p := range c.Providers {
+		name := p.Name()
+		if !validName(name) {
+			return c, fmt.Errorf("provider name %q: only lower-case letters, digits and hyphens", name)
+		}
+		if names[name] {
+			return c, fmt.Errorf("two providers are named %q", name)
+		}
+		names[name] = true
+	}
+	if len(c.Agents) == 0 {
+		return c, errors.New("Agents is empty")
+	}
+	for name, a := range c.Agents {
+		if name == "" || a == nil {
+			return c, fmt.Errorf("agent %q is nil or has no name", name)
+		}
+	}
+	if c.Router == nil && len(c.Agents) == 1 {
+		for name := range c.Agents {
+			c.Router = routing.Always(name)
+		}
+	}
+	if c.Store == nil {
+		c.Store = NewMemoryStore()
+	}
+	if c.Policy == nil {
+		c.Policy = Destinations{}
+	}
+	if c.Media == nil {
+		c.Media = &stream.Gate{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Apology == "" {
+		c.Apology = defaultApology
+	}
+	setDefault(&c.MaxCalls, defaultMaxCalls)
+	setDefault(&c.RingTimeout, defaultRingTimeout)
+	setDefault(&c.MaxDuration, defaultMaxDuration)
+	setDefault(&c.NoMedia, defaultNoMedia)
+	setDefault(&c.AgentGrace, defaultAgentGrace)
+	if c.MaxCalls < 0 || c.RingTimeout < time.Second || c.MaxDuration < time.Second ||
+		c.NoMedia < 0 || c.AgentGrace < 0 || c.Silence < 0 {
+		return c, errors.New("a limit is negative, or RingTimeout or MaxDuration is below a second")
+	}
+	return c, c.validateParts()
+}
+
+// validateParts asks every part that can tell whether its settings are right.
+func (c Config) validateParts() error {
+	parts := []any{c.Router, c.Recorder, c.Transcriber, c.Store, c.Policy, c.Interruption}
+	for _, p := range c.Providers {
+		parts = append(parts, p)
+	}
+	for _, part := range parts {
+		if v, ok := part.(telephony.Validator); ok {
+			if err := v.Validate(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// parsePublicURL returns the URL with a slash at its end.
+func parsePublicURL(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return "", errors.New("PublicURL is empty")
+	case err != nil:
+		return "", errors.New("PublicURL is not a URL")
+	case u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("PublicURL must be a scheme, a host and a path, and nothing else")
+	case u.Scheme != "https" && !(u.Scheme == "http" && isLocal(u.Hostname())):
+		return "", errors.New("PublicURL must be https, because carriers send recordings of people over it")
+	case u.EscapedPath() != u.Path:
+		return "", errors.New("PublicURL must not have escapes in its path: carriers disagree on how to sign them")
+	}
+	return strings.TrimSuffix(u.String(), "/") + "/", nil
+}
+
+func isLocal(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".test") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func validName(s string) bool {
+	return s != "" && len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}

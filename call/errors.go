@@ -1,0 +1,35 @@
+package call
+
+import (
+	"errors"
+	"time"
+)
+
+// Errors of a Service. More are in the packages whose words they use:
+// telephony.ErrInvalidNumber, for one.
+var (
+	// ErrUnknownAgent tells that Config.Agents has no agent of this name.
+	ErrUnknownAgent = errors.New("no such agent")
+	// ErrUnknownProvider tells that Config.Providers has none of this name.
+	ErrUnknownProvider = errors.New("no such provider")
+	// ErrNotAllowed tells that the policy refuses the destination. The error
+	// chain says why.
+	ErrNotAllowed = errors.New("destination is not allowed")
+	// ErrOverloaded tells that Config.MaxCalls calls are live.
+	ErrOverloaded = errors.New("too many calls are live")
+	// ErrShutdown tells that the service takes no new calls any more.
+	ErrShutdown = errors.New("service is shutting down")
+	// ErrIdempotency tells that the same key was used for another request.
+	ErrIdempotency = errors.New("idempotency key was used for another request")
+	// ErrInvalidRequest tells that a field of a request cannot be. The error
+	// chain names it.
+	ErrInvalidRequest = errors.New("invalid request")
+	// ErrEnded tells that the call is over.
+	ErrEnded = errors.New("call is over")
+	// ErrLive tells that the call is not over yet.
+	ErrLive = errors.New("call is live")
+)
+
+// OverloadRetry is how long a client that met ErrOverloaded or ErrShutdown had
+// best wait before it asks again.
+const OverloadRetry = 5 * time.Second

@@ -1,0 +1,46 @@
+package call
+
+import (
+	"time"
+
+	"github.com/switchboard-voice/switchboard/transcript"
+)
+
+// EventType is what an event is about.
+type EventType string
+
+// The types of events.
+const (
+	// EventState: the call has entered State. Each state is announced once.
+	EventState EventType = "state"
+	// EventTranscript: Segment became known.
+	EventTranscript EventType = "transcript"
+	// EventKey: the caller pressed Key.
+	EventKey EventType = "key"
+	// EventInterruption: the caller cut the agent off.
+	EventInterruption EventType = "interruption"
+	// EventAgent: the agent reported Name and Data with Session.Log.
+	EventAgent EventType = "agent"
+	// EventRecording: the recording is there, or why not in Detail.
+	EventRecording EventType = "recording"
+	// EventCleanup: the step Name of the cleanup failed; Detail says why.
+	EventCleanup EventType = "cleanup"
+)
+
+// An Event is something that happened on a call. The events of one call are
+// numbered from 1 without gaps, in the order in which they happened.
+type Event struct {
+	CallID string    `json:"call_id"`
+	Tenant string    `json:"tenant,omitempty"`
+	Seq    int64     `json:"seq"`
+	At     time.Time `json:"at"`
+	Type   EventType `json:"type"`
+
+	State   State               `json:"state"` // the call's state after the event
+	Cause   Cause               `json:"cause,omitempty"`
+	Detail  string              `json:"detail,omitempty"`
+	Segment *transcript.Segment `json:"segment,omitempty"`
+	Key     string              `json:"key,omitempty"`
+	Name    string              `json:"name,omitempty"`
+	Data    map[string]string   `json:"data,omitempty"`
+}

@@ -1,0 +1,115 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+// Errors of a Store.
+var (
+	// ErrNotFound tells that there is no such call.
+	ErrNotFound = errors.New("call: not found")
+	// ErrConflict tells that somebody else has written the record since.
+	ErrConflict = errors.New("call: record was changed by somebody else")
+)
+
+// Store keeps the records of calls and their events. It may be used by many
+// goroutines at once, and by several processes if it says so.
+//
+// What a Store is given stays the caller's: it copies what it keeps. What it
+// returns belongs to the receiver. A write that has returned without error
+// survives a crash of the process, if the store is durable at all.
+type Store interface {
+	// Create stores a new call, whose Version is 1, and its first events. If
+	// c.IdempotencyKey is set and a call of the same tenant has the same key,
+	// nothing is stored and that call is returned instead; otherwise the result
+	// is nil.
+	Create(ctx context.Context, c *Call, events []Event) (existing *Call, err error)
+
+	// Update replaces the record of a call and appends events, both or neither.
+	// c.Version is one above the version it replaces, or the error wraps
+	// ErrConflict. Events already stored under the same Seq are left alone.
+	Update(ctx context.Context, c *Call, events []Event) error
+
+	// Get returns a call, or ErrNotFound.
+	Get(ctx context.Context, id string) (*Call, error)
+
+	// ByProvider returns the call that a carrier knows under this id, or
+	// ErrNotFound.
+	ByProvider(ctx context.Context, provider, providerCallID string) (*Call, error)
+
+	// List returns calls that fit f, newest first (by CreatedAt, then ID,
+	// descending), at most f.Limit of them.
+	List(ctx context.Context, f Filter) ([]*Call, error)
+
+	// Events returns the stored events of a call with a Seq above after, in
+	// order.
+	Events(ctx context.Context, id string, after int64) ([]Event, error)
+
+	// Delete removes a call, its events and its idempotency key. Nothing there
+	// is no error.
+	Delete(ctx context.Context, id string) error
+}
+
+// Filter chooses calls. Zero fields do not restrict.
+type Filter struct {
+	Tenant    *string // nil: every tenant's calls
+	States    []State // any of these
+	AgentID   string
+	Direction *telephony.Direction
+	Provider  string
+	Since     time.Time // CreatedAt at or after
+	Until     time.Time // CreatedAt before
+	// Before continues a list: only calls that come after this position in the
+	// order of List.
+	Before *Position
+	Limit  int // 0 means 100, at most 1,000
+}
+
+// Position is the place of a call in a list.
+type Position struct {
+	CreatedAt time.Time
+	ID        string
+}
+
+// PositionOf returns the place of c.
+func PositionOf(c *Call) Position { return Position{CreatedAt: c.CreatedAt, ID: c.ID} }
+
+// Matches reports whether c fits f, but for Limit. It is what List means, for
+// stores to use or to be tested against.
+func (f *Filter) Matches(c *Call) bool {
+	switch {
+	case f.Tenant != nil && c.Tenant != *f.Tenant,
+		len(f.States) > 0 && !slices.Contains(f.States, c.State),
+		f.AgentID != "" && c.AgentID != f.AgentID,
+		f.Direction != nil && c.Direction != *f.Direction,
+		f.Provider != "" && c.Provider != f.Provider,
+		!f.Since.IsZero() && c.CreatedAt.Before(f.Since),
+		!f.Until.IsZero() && !c.CreatedAt.Before(f.Until):
+		return false
+	}
+	return f.Before == nil || f.Before.after(c)
+}
+
+// after reports whether c comes after p in the order of List.
+func (p *Position) after(c *Call) bool {
+	if c.CreatedAt.Equal(p.CreatedAt) {
+		return c.ID < p.ID
+	}
+	return c.CreatedAt.Before(p.CreatedAt)
+}
+
+// Max is the number of calls that List returns at most.
+func (f *Filter) Max() int {
+	switch {
+	case f.Limit <= 0:
+		return 100
+	case f.Limit > 1000:
+		return 1000
+	}
+	return f.Limit
+}
