@@ -1,0 +1,71 @@
+package guard
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 10, 20, 10, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name, value, date string
+		want              time.Duration
+	}{
+		{"absent", "", "", 0},
+		{"seconds", "120", "", 2 * time.Minute},
+		{"more seconds than a day", "4294967295", "", 24 * time.Hour},
+		{"more seconds than a number holds", "99999999999999999999", "", 0},
+		{"negative", "-5", "", 0},
+		{"nonsense", "soon", "", 0},
+		{"date by our clock", "Tue, 20 Oct 2026 10:00:30 GMT", "", 30 * time.Second},
+		{"date by the carrier's clock", "Tue, 20 Oct 2026 11:00:30 GMT", "Tue, 20 Oct 2026 11:00:00 GMT", 30 * time.Second},
+		{"date that is past", "Tue, 20 Oct 2026 09:00:00 GMT", "", 0},
+		{"date in years", "Tue, 20 Oct 2099 09:00:00 GMT", "", 24 * time.Hour},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := http.Header{}
+			h.Set("Retry-After", tt.value)
+			h.Set("Date", tt.date)
+			if got := retryAfter(h, now); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestMask(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"a number", "calling +14155550100 failed", "calling +*********** failed"},
+		{"a number with spaces and parentheses", "(415) 555-0100!", "(***) ***-****!"},
+		{"fewer than seven digits", "code 21211, +1500", "code 21211, +1500"},
+		{"two short numbers with a word between", "123456 and 123456", "123456 and 123456"},
+		{"a number at the end", "to 4155550100", "to **********"},
+		{"line breaks and escapes", "a\r\nb\x1b[0m", "a  b [0m"},
+		{"nothing", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := Mask(tt.in); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	if n := len(Mask(strings.Repeat("ä", 500))); n != 200 {
+		t.Errorf("a long message is %d bytes, want 200", n)
+	}
+}
+
+func FuzzMask(f *testing.F) {
+	f.Add("The number +1 (415) 555-0100 is not valid")
+	f.Add("\xff\x00 1.2.3.4.5.6.7")
+	seven := regexp.MustCompile(`(\d[ .()-]*){7}`)
+	f.Fuzz(func(t *testing.T, s string) {
+		got := Mask(s)
+		if len(got) > longestMessage || !utf8.ValidString(got) || seven.MatchString(got) || strings.ContainsAny(got, "\r\n\x1b\x00") {
+			t.Errorf("Mask(%q) is %q", s, got)
+		}
+	})
+}
