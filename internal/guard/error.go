@@ -126,7 +126,6 @@ func Mask(message string) string {
 			}
 			digits++
 		case c < ' ' || c == 0x7F:
-			mask(i)
 			b[i] = ' '
 		case !strings.ContainsRune(" .-()", rune(c)):
 			mask(i)
