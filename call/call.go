@@ -92,7 +92,8 @@ type Metrics struct {
 	// TranscriptionLatency is the time from the end of words to their text: the
 	// median.
 	TranscriptionLatency time.Duration `json:"transcription_latency,omitempty"`
-	// AudioQuality is from 0 to 1: see [Quality].
+	// AudioQuality is how well the caller was heard, from 0 to 1: a mean opinion
+	// score by the E-model (ITU-T G.107), of which only loss is measured.
 	AudioQuality float64 `json:"audio_quality"`
 	// SpeakerChanges counts how often the other party began to speak.
 	SpeakerChanges int `json:"speaker_changes"`

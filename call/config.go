@@ -80,6 +80,11 @@ type Config struct {
 	// Interruption is how callers cut agents off. The zero value works well.
 	Interruption Interruption
 
+	// AllowInsecureStreams serves ws/stream/{provider}/{agent} too: a media socket
+	// that comes there from a loopback address, without any token, is an inbound
+	// call. It is for load tests, and is refused unless PublicURL is on loopback.
+	AllowInsecureStreams bool
+
 	// Media are the settings of media sockets; its zero value works.
 	Media *stream.Gate
 
@@ -103,6 +108,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	c.PublicURL = base
+	if c.AllowInsecureStreams && !onLoopback(base) {
+		return c, errors.New("AllowInsecureStreams is for a PublicURL on loopback only")
+	}
 	if len(c.Providers) == 0 {
 		return c, errors.New("Providers is empty")
 	}
@@ -196,6 +204,11 @@ func parsePublicURL(raw string) (string, error) {
 		return "", errors.New("PublicURL must not have escapes in its path: carriers disagree on how to sign them")
 	}
 	return strings.TrimSuffix(u.String(), "/") + "/", nil
+}
+
+func onLoopback(base string) bool {
+	u, err := url.Parse(base)
+	return err == nil && isLocal(u.Hostname())
 }
 
 func isLocal(host string) bool {

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -49,23 +50,23 @@ func Policies(all ...Policy) Policy {
 // all ordinary numbers: it refuses the ranges whose calls cost whoever places
 // them much, to the benefit of whoever rents the number.
 type Destinations struct {
-	// Allow lists prefixes such as "+1" or "+4420". If it is not empty, only
-	// numbers with one of them are allowed. A prefix that lies within a costly
-	// range, or is one, opens that part of it.
-	Allow []string
-	// Deny lists prefixes that are refused, whatever else holds.
-	Deny []string
+	// AllowPrefixes, such as "+1" or "+4420": if there are any, only numbers with
+	// one of them are allowed. A prefix that lies within a costly range, or is
+	// one, opens that part of it.
+	AllowPrefixes []string
+	// DenyPrefixes are refused, whatever else holds.
+	DenyPrefixes []string
 }
 
 // Allow refuses a leg whose number is not to be dialed.
 func (d Destinations) Allow(_ context.Context, leg Leg) error {
 	to := string(leg.To)
-	if _, ok := longestPrefix(to, d.Deny); ok {
-		return fmt.Errorf("prefix is on the deny list")
+	if _, ok := longestPrefix(to, d.DenyPrefixes); ok {
+		return errors.New("prefix is on the deny list")
 	}
-	allowed, ok := longestPrefix(to, d.Allow)
-	if !ok && len(d.Allow) > 0 {
-		return fmt.Errorf("prefix is not on the allow list")
+	allowed, ok := longestPrefix(to, d.AllowPrefixes)
+	if !ok && len(d.AllowPrefixes) > 0 {
+		return errors.New("prefix is not on the allow list")
 	}
 	for _, r := range costly {
 		if strings.HasPrefix(to, r.prefix) && len(allowed) < len(r.prefix) {
@@ -77,7 +78,7 @@ func (d Destinations) Allow(_ context.Context, leg Leg) error {
 
 // Validate checks the prefixes.
 func (d Destinations) Validate() error {
-	for _, p := range append(append([]string(nil), d.Allow...), d.Deny...) {
+	for _, p := range append(append([]string(nil), d.AllowPrefixes...), d.DenyPrefixes...) {
 		digits, plus := strings.CutPrefix(p, "+")
 		if !plus || digits == "" || strings.Trim(digits, "0123456789") != "" {
 			return fmt.Errorf("call: prefix %q is not a plus sign and digits", p)
@@ -102,8 +103,8 @@ func longestPrefix(number string, prefixes []string) (string, bool) {
 var costly = []struct{ prefix, kind string }{
 	{"+808", "international shared-cost"},
 	{"+979", "international premium-rate"},
-	{"+870", "satellite"},  // Inmarsat
-	{"+881", "satellite"},  // Global Mobile Satellite System
+	{"+870", "satellite"}, // Inmarsat
+	{"+881", "satellite"}, // Global Mobile Satellite System
 	{"+882", "international network"},
 	{"+883", "international network"},
 	{"+888", "unassigned"},

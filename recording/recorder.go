@@ -10,8 +10,17 @@ import (
 	"github.com/switchboard-voice/switchboard/audio"
 )
 
-// ErrNotFound tells that a storage holds nothing under a key.
-var ErrNotFound = errors.New("recording: not found")
+var (
+	// ErrNotFound tells that a storage holds nothing under a key.
+	ErrNotFound = errors.New("recording: not found")
+	// ErrExists tells that a key is taken.
+	ErrExists = errors.New("recording: key is taken")
+	// ErrInvalidKey tells that something is not a key; see [CheckKey].
+	ErrInvalidKey = errors.New("recording: not a key")
+	// ErrUnknownStorage tells that a recorder has no storage of the name that
+	// Info asks for.
+	ErrUnknownStorage = errors.New("recording: unknown storage")
+)
 
 // Info describes a call that is to be recorded.
 type Info struct {
@@ -46,8 +55,14 @@ type Sink interface {
 	// After the first call WriteFrame does nothing and Close returns the same
 	// again. When ctx ends first, what has been written so far is kept and
 	// marked Truncated. The Recording is valid, if its Key is set, even with an
-	// error.
+	// error; if the error came from publishing it, its Storage may not find it.
 	Close(ctx context.Context, end time.Duration) (Recording, error)
+}
+
+// Eraser is implemented by a Recorder that can delete what it has kept. Nothing
+// there is no error.
+type Eraser interface {
+	Erase(ctx context.Context, r Recording) error
 }
 
 // Recording describes the kept audio of one call.
@@ -58,17 +73,18 @@ type Recording struct {
 
 	Format    string        `json:"format"` // "wav"
 	Channels  int           `json:"channels"`
-	Rate      int           `json:"rate"` // samples per second
+	Rate      int           `json:"rate"` // samples per second and channel
 	Duration  time.Duration `json:"duration"`
-	Size      int64         `json:"size"` // bytes
-	CreatedAt time.Time     `json:"created_at"`
+	Size      int64         `json:"size"`       // bytes
+	CreatedAt time.Time     `json:"created_at"` // when its first sample was heard
 
-	// Truncated tells that audio is missing at the end: the disk was full or
-	// too slow, or the end was not waited for.
+	// Truncated tells that audio is missing at the end, or may be: the disk was
+	// full or failed, or the end was not waited for.
 	Truncated bool `json:"truncated,omitempty"`
 	// Interrupted tells that the process ended during the call.
 	Interrupted bool `json:"interrupted,omitempty"`
-	// Dropped is how much audio was lost within, because the disk did not keep
-	// up; silence stands in its place.
+	// Dropped is how much audio was not taken, both tracks added up: the disk
+	// did not keep up, and silence stands in its place; or it came too late for
+	// its place, or for a second time.
 	Dropped time.Duration `json:"dropped,omitempty"`
 }

@@ -1,0 +1,185 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/recording"
+)
+
+// The deadlines of the cleanup steps.
+const (
+	socketsDeadline    = 2 * time.Second
+	recordingDeadline  = 5 * time.Second
+	transcriptDeadline = 5 * time.Second
+	metricsDeadline    = time.Second
+	recordDeadline     = 5 * time.Second
+)
+
+// cleanUp does one step of the cleanup and reports it done, whatever came of it.
+// A step that fails, panics or does not end in time is noted on the record.
+func (l *live) cleanUp(s step) {
+	session := l.currentSession()
+	err := func() (err error) {
+		defer recoverTo(&err)
+		switch s {
+		case stepSockets:
+			return l.closeSockets(session)
+		case stepRecording:
+			return l.closeRecording(session)
+		case stepTranscript:
+			return l.closeTranscript(session)
+		case stepMetrics:
+			return l.closeMetrics(session)
+		case stepRecord:
+			return l.closeRecord()
+		}
+		return nil
+	}()
+	if err != nil {
+		l.log.Error("cleanup step failed", "step", s.String(), "err", err)
+		if s != stepRecord { // after which nothing can be added
+			l.leave(s.String(), err)
+		}
+	}
+	l.tell(input{kind: inStepDone, step: s})
+}
+
+// leave notes that something about the end of the call went wrong.
+func (l *live) leave(what string, err error) {
+	l.update(func(c *Call) {
+		if !slices.Contains(c.Metrics.Leftover, what) {
+			c.Metrics.Leftover = append(c.Metrics.Leftover, what)
+		}
+	})
+	l.emit(Event{Type: EventCleanup, Name: what, Detail: err.Error()})
+}
+
+var errLate = errors.New("did not end in time")
+
+// closeSockets closes the media stream and waits for it and for the agent.
+func (l *live) closeSockets(session *Session) error {
+	if session == nil {
+		return nil
+	}
+	session.conn.Close(context.Cause(l.ctx))
+	deadline := time.NewTimer(socketsDeadline)
+	defer deadline.Stop()
+	var err error
+	select {
+	case <-session.streamDone:
+	case <-deadline.C:
+		err = fmt.Errorf("stream %w", errLate)
+	}
+	session.end()
+	return errors.Join(err, l.waitForAgent(session))
+}
+
+// waitForAgent gives the agent its grace. One that does not return is left
+// behind and counted until it does.
+func (l *live) waitForAgent(session *Session) error {
+	if !session.agentStarted() {
+		return nil
+	}
+	grace := time.NewTimer(l.svc.cfg.AgentGrace)
+	defer grace.Stop()
+	select {
+	case <-session.agentDone:
+		return nil
+	case <-grace.C:
+	}
+	l.svc.counts.agentsLeft.Add(1)
+	go func() {
+		<-session.agentDone
+		l.svc.counts.agentsLeft.Add(-1)
+	}()
+	return fmt.Errorf("agent %w", errLate)
+}
+
+func (l *live) closeRecording(session *Session) error {
+	if session == nil || session.recorder == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), recordingDeadline)
+	defer cancel()
+	kept, err := await(ctx, func() (recording.Recording, error) {
+		return session.recorder.Close(ctx, session.length())
+	})
+	event := Event{Type: EventRecording}
+	if err != nil {
+		event.Detail = err.Error()
+	}
+	if kept.Key != "" {
+		l.update(func(c *Call) { c.Recording = &kept })
+	}
+	l.emit(event)
+	return err
+}
+
+func (l *live) closeTranscript(session *Session) error {
+	if session == nil {
+		return nil
+	}
+	var err error
+	if session.transcriber != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), transcriptDeadline)
+		defer cancel()
+		_, err = await(ctx, func() (struct{}, error) { return struct{}{}, session.transcriber.Close(ctx) })
+	}
+	l.update(func(c *Call) { c.Transcript = session.transcript.segments() })
+	return err
+}
+
+func (l *live) closeMetrics(session *Session) error {
+	if session == nil {
+		return nil
+	}
+	m := session.metrics()
+	l.update(func(c *Call) {
+		m.Leftover = c.Metrics.Leftover
+		c.Metrics = m
+	})
+	return nil
+}
+
+// closeRecord stores the record with its terminal state. The state is announced
+// when it has been stored, or will be stored in the background.
+func (l *live) closeRecord() error {
+	l.mu.Lock()
+	final := l.final.Clone()
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), recordDeadline)
+	defer cancel()
+	return l.writer.finish(ctx, final)
+}
+
+// await returns what f returns, or the error of ctx if that ends first; f must
+// heed ctx too, and its goroutine ends when it does.
+func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	ch := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() { ch <- r }()
+		defer recoverTo(&r.err)
+		r.value, r.err = f()
+	}()
+	select {
+	case r := <-ch:
+		return r.value, r.err
+	case <-ctx.Done():
+	}
+	select { // it may have ended because of ctx, with what it has
+	case r := <-ch:
+		return r.value, r.err
+	case <-time.After(250 * time.Millisecond):
+		var none T
+		return none, errLate
+	}
+}

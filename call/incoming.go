@@ -1,0 +1,173 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/routing"
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+// hangUp is the answer to whoever asks about a call that is over.
+var hangUp = &telephony.Answer{Hangup: true}
+
+// nothing is the answer to a report.
+var nothing = &telephony.Answer{}
+
+// incoming answers a carrier that has a caller for us.
+func (s *Service) incoming(ctx context.Context, provider Provider, e telephony.Event) *telephony.Answer {
+	if l := s.findLeg(legKey{provider.Name(), e.ProviderCallID}); l != nil {
+		if e.Status.Final() { // some carriers report the end here
+			return s.reported(ctx, provider, l.id, e)
+		}
+		return l.answer()
+	}
+	if e.Status.Final() || e.ProviderCallID == "" {
+		return nothing
+	}
+	switch _, err := s.cfg.Store.ByProvider(ctx, provider.Name(), e.ProviderCallID); {
+	case err == nil:
+		return hangUp // a call that is over: the webhook is an old one
+	case !errors.Is(err, ErrNotFound):
+		s.log.Error("inbound call turned away", "err", err)
+		return s.apologize()
+	}
+	d, err := s.route(ctx, provider, e)
+	if err != nil {
+		s.counts.refused.Add(1)
+		s.log.Warn("inbound call not routed", "to", e.To, "err", err)
+		return &telephony.Answer{Reject: telephony.RejectRefused}
+	}
+	for _, err := range d.Failed {
+		s.log.Warn("router failed", "err", err)
+	}
+	e.Direction = telephony.Inbound
+	l, err := s.receive(ctx, provider, e, d.AgentID, d.Reason, d.Context)
+	if err != nil {
+		s.counts.refused.Add(1)
+		s.log.Warn("inbound call turned away", "err", err)
+		return s.apologize()
+	}
+	return l.answer()
+}
+
+func (s *Service) apologize() *telephony.Answer {
+	return &telephony.Answer{Say: s.cfg.Apology, Hangup: true}
+}
+
+// route asks the router, and contains its panics.
+func (s *Service) route(ctx context.Context, provider Provider, e telephony.Event) (d routing.Decision, err error) {
+	defer recoverTo(&err)
+	if s.cfg.Router == nil {
+		return routing.Decision{}, fmt.Errorf("no router: %w", routing.ErrNoRoute)
+	}
+	return s.cfg.Router.Route(ctx, &routing.Request{
+		From: e.From, To: e.To, Provider: provider.Name(), At: time.Now(),
+	})
+}
+
+// receive makes a call of what has come in.
+func (s *Service) receive(ctx context.Context, provider Provider, e telephony.Event, agentID, reason string, contexts ...map[string]string) (*live, error) {
+	agent, ok := s.cfg.Agents[agentID]
+	if !ok {
+		return nil, fmt.Errorf("%w: %q", ErrUnknownAgent, agentID)
+	}
+	record := &Call{
+		ID:             "call_" + newID(),
+		AgentID:        agentID,
+		Direction:      telephony.Inbound,
+		Provider:       provider.Name(),
+		ProviderCallID: e.ProviderCallID,
+		From:           e.From,
+		To:             e.To,
+		CreatedAt:      time.Now(),
+		Route:          reason,
+		Options: Options{
+			Record:     s.cfg.RecordInbound && s.cfg.Recorder != nil,
+			Transcribe: s.cfg.TranscribeInbound && s.cfg.Transcriber != nil,
+		},
+	}
+	for _, c := range contexts {
+		record.Context = c
+	}
+	first := life{Direction: telephony.Inbound, Dial: dialAccepted, Leg: e.ProviderCallID}
+	l := s.newLive(record.Clone(), first, provider, agent)
+	if err := s.admit(l); err != nil {
+		return nil, err
+	}
+	key := legKey{provider.Name(), e.ProviderCallID}
+	if e.ProviderCallID != "" && !s.bind(l, key) {
+		l.abandon()
+		if other := s.findLeg(key); other != nil {
+			return other, nil // the same webhook, delivered twice at once
+		}
+		return nil, ErrEnded
+	}
+	if _, err := l.create(ctx); err != nil {
+		l.abandon()
+		return nil, err
+	}
+	s.counts.received.Add(1)
+	l.begin(input{kind: inAdmitted, leg: e.ProviderCallID})
+	return l, nil
+}
+
+// picked answers a carrier whose callee has picked up. Some carriers report the
+// end of a call at the same address.
+func (s *Service) picked(ctx context.Context, provider Provider, id string, e telephony.Event) *telephony.Answer {
+	l := s.find(id)
+	if l == nil || l.provider.Name() != provider.Name() {
+		// Over, or never was. If it stands all the same it is ended: nobody would
+		// talk to whoever picked up.
+		s.log.Warn("carrier asks about a call that is not live", "call", id, "provider", provider.Name())
+		return hangUp
+	}
+	if e.Status.Final() {
+		return s.reported(ctx, provider, id, e)
+	}
+	in := statusInput(inAsked, e)
+	if err := l.post(ctx, in); err != nil {
+		return hangUp
+	}
+	return l.answer()
+}
+
+// answer tells the carrier to open the media stream.
+func (l *live) answer() *telephony.Answer {
+	c := l.snapshot()
+	if c.State >= Ending {
+		return hangUp
+	}
+	base := l.svc.cfg.PublicURL
+	token := l.svc.tokens.issue(l, time.Now())
+	return &telephony.Answer{
+		Say: l.svc.cfg.Announcement,
+		Stream: &telephony.StreamAnswer{
+			URL:       webSocketURL(base) + "ws/stream/" + token,
+			StatusURL: base + "webhook/" + l.provider.Name() + "/stream/" + l.id,
+		},
+	}
+}
+
+// webSocketURL turns http into ws and https into wss.
+func webSocketURL(base string) string { return "ws" + base[len("http"):] }
+
+// reported takes a carrier's report about a call.
+func (s *Service) reported(ctx context.Context, provider Provider, id string, e telephony.Event) *telephony.Answer {
+	l := s.find(id)
+	if l == nil {
+		l = s.findLeg(legKey{provider.Name(), e.ProviderCallID})
+	}
+	if l == nil || l.provider.Name() != provider.Name() {
+		return nothing // over, or not ours: nothing changes
+	}
+	if e.AnsweredBy != telephony.AnsweredByUnknown {
+		l.update(func(c *Call) { c.AnsweredBy = e.AnsweredBy })
+	}
+	if e.StreamStatus == "" && e.Status != telephony.StatusUnknown {
+		_ = l.post(ctx, statusInput(inReport, e)) // fails if the call is over: nothing to tell
+	}
+	return nothing
+}

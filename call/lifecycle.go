@@ -1,0 +1,617 @@
+package call
+
+import (
+	"time"
+
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+// The life of a call is decided here and nowhere else: apply is a pure function
+// from what is known and what has happened to what is known now and what is to
+// be done about it. It asks no clock, starts nothing and does no I/O; the same
+// function serves production, simulation and recovery.
+
+// life is all that decides about a call. The zero life is an outbound call
+// whose intent has been stored.
+type life struct {
+	Direction telephony.Direction `json:"direction"`
+	State     State               `json:"state"`
+	Cause     Cause               `json:"cause,omitempty"`
+	Detail    string              `json:"detail,omitempty"`
+
+	// Dial is how far asking the carrier has come.
+	Dial dialState `json:"dial"`
+	// Leg is the carrier's id for the call.
+	Leg string `json:"leg,omitempty"`
+	// Answered is true once anything has proved that somebody picked up.
+	Answered bool `json:"answered,omitempty"`
+	// Finals is the set of final statuses that the carrier has reported.
+	Finals finals `json:"finals,omitempty"`
+	// Rings tells that the callee's telephone is known to ring.
+	Rings bool `json:"rings,omitempty"`
+	// Stream is how far the media stream has come.
+	Stream streamState `json:"stream"`
+	// Transferred tells that the caller is connected to somebody else.
+	Transferred bool `json:"transferred,omitempty"`
+	// Finishing tells that the agent has returned and its last words play.
+	Finishing bool `json:"finishing,omitempty"`
+
+	// Step is the cleanup step that is being done, 0 before Ending.
+	Step step `json:"step,omitempty"`
+	// Settled tells that the carrier's side of the call is known to be over, or
+	// that nothing more can be learned about it.
+	Settled bool `json:"settled,omitempty"`
+	// Checks counts how often the carrier was asked about the call.
+	Checks int `json:"checks,omitempty"`
+	// Asked tells that it was asked once more since the end began.
+	Asked bool `json:"asked,omitempty"`
+}
+
+type dialState uint8
+
+const (
+	dialPending  dialState = iota // a request may be on its way
+	dialAccepted                  // the carrier has the call
+	dialUnknown                   // nobody knows
+	dialRefused                   // there is no call
+)
+
+type streamState uint8
+
+const (
+	streamNone streamState = iota
+	streamOpen
+	streamFlowing // sound has travelled
+	streamGone
+)
+
+// finals is a set of final statuses.
+type finals uint16
+
+func (f finals) with(s telephony.Status) finals { return f | 1<<s }
+func (f finals) has(s telephony.Status) bool    { return f&(1<<s) != 0 }
+
+// step is one of the steps of the cleanup, in their order.
+type step uint8
+
+const (
+	stepNone       step = iota
+	stepSockets         // close the stream, wait for the agent
+	stepRecording       // finish the recording
+	stepTranscript      // wait for the last words
+	stepMetrics         // final figures
+	stepRecord          // mark completed
+	stepDone
+)
+
+var stepNames = [...]string{"none", "sockets", "recording", "transcript", "metrics", "record", "done"}
+
+func (s step) String() string { return stepNames[s] }
+
+// timer names what a timer is for. One of each kind runs at a time.
+type timer uint8
+
+const (
+	timerRing   timer = iota // nobody picks up
+	timerLimit               // the call has lasted too long
+	timerMedia               // answered, and no sound
+	timerCheck               // the carrier has been silent: ask it
+	timerSettle              // the end has not been confirmed
+	timers                   // how many there are
+)
+
+// input is something that has happened. Which fields matter depends on kind.
+type input struct {
+	kind    inputKind
+	leg     string            // report, dialed, found
+	status  telephony.Status  // report, checked
+	talked  bool              // report: the carrier counted time on the line
+	outcome telephony.Outcome // dialFailed
+	cause   Cause             // end, dialFailed
+	detail  string
+	timer   timer
+	step    step
+	orderly bool // streamEnded: the far end closed it as it should
+}
+
+type inputKind uint8
+
+const (
+	inBegin          inputKind = iota // the intent is stored: outbound only
+	inAdmitted                        // an inbound call has been told how to answer
+	inDialed                          // the carrier has accepted the call
+	inDialFailed                      // it has not, or nobody knows
+	inReport                          // the carrier says where the call is
+	inAsked                           // the carrier asks what to do: it has been answered
+	inStreamStarted                   // the media socket is open and bound
+	inMedia                           // the first sound
+	inStreamEnded                     // the media socket is gone
+	inAgentReturned                   // cause is set if it failed
+	inPlayedOut                       // the agent's last words have been heard
+	inEnd                             // somebody wants the end: cause
+	inTransferred                     // the carrier is being asked to connect the caller elsewhere
+	inTransferFailed                  // it did not
+	inTimer                           // a timer has fired
+	inChecked                         // the carrier was asked: status, or unknown
+	inHungUp                          // the carrier has confirmed our hang-up
+	inNotFound                        // the carrier knows of no such call
+	inStepDone                        // a cleanup step is through
+	inRecovered                       // the process has started again
+)
+
+// effect is something to be done. What comes of it comes back as an input.
+type effect struct {
+	kind  effectKind
+	timer timer
+	after time.Duration
+	step  step
+}
+
+type effectKind uint8
+
+const (
+	doDial    effectKind = iota // once in a life
+	doHangup                    // end the carrier's side
+	doAgent                     // let the agent talk
+	doPlayOut                   // wait until what was said has been heard
+	doCheck                     // ask the carrier about Leg
+	doFind                      // ask the carrier for a call whose id is unknown
+	doTimer                     // start timer, or start it again
+	doStop                      // stop timer
+	doStep                      // do a step of the cleanup
+)
+
+// limits are the spans that a life depends on.
+type limits struct {
+	ring, duration, media time.Duration
+}
+
+const (
+	// settleWait is how long after our own hang-up the carrier may take to say
+	// how the call ended, before it is asked.
+	settleWait = 5 * time.Second
+	// dialWait bounds the wait for the reply to a dial that was given up.
+	dialWait = 15 * time.Second
+	// ringSlack is how long a placed call may take to begin to ring: carriers
+	// queue calls. It is added to the ring timeout until it rings.
+	ringSlack = 30 * time.Second
+	// checkFirst is how long the carrier may be silent about a call before it
+	// is asked; each further time twice as long, up to checkMost.
+	checkFirst = 30 * time.Second
+	checkMost  = 5 * time.Minute
+	// findFirst is when a call is first looked for that may or may not have been
+	// placed; findTries is how often, each time after twice as long.
+	findFirst = 2 * time.Second
+	findTries = 4
+)
+
+// apply says what a call's life is after something happened, and what is to be
+// done about it, in order.
+func apply(l life, in input, lim limits) (life, []effect) {
+	if l.State.Terminal() {
+		return l, nil
+	}
+	t := turn{life: l, lim: lim}
+	t.take(in)
+	return t.life, t.todo
+}
+
+// turn is one application of apply: the life that is being changed, and what is
+// to be done.
+type turn struct {
+	life
+	lim  limits
+	todo []effect
+}
+
+func (t *turn) do(kind effectKind) { t.todo = append(t.todo, effect{kind: kind}) }
+func (t *turn) start(timer timer, after time.Duration) {
+	t.todo = append(t.todo, effect{kind: doTimer, timer: timer, after: after})
+}
+func (t *turn) stop(timer timer) { t.todo = append(t.todo, effect{kind: doStop, timer: timer}) }
+
+func (t *turn) take(in input) {
+	switch in.kind {
+	case inBegin:
+		t.do(doDial)
+	case inAdmitted:
+		t.Dial = dialAccepted
+		t.adopt(in.leg)
+		t.advance(Connecting)
+		t.start(timerMedia, t.lim.media+t.lim.ring) // the announcement plays first
+		t.start(timerCheck, checkFirst)
+	case inDialed:
+		t.dialed(in.leg)
+	case inDialFailed:
+		t.dialFailed(in)
+	case inReport, inChecked:
+		t.report(in)
+	case inAsked:
+		t.dialed(in.leg)
+		if t.Direction == telephony.Outbound {
+			t.answered() // an outbound call is asked about once it was picked up
+		}
+	case inStreamStarted:
+		if t.Stream == streamNone && t.State < Ending {
+			t.Stream = streamOpen
+			t.answered()
+			t.do(doAgent)
+		}
+	case inMedia:
+		if t.Stream == streamOpen && t.State < Ending {
+			t.Stream = streamFlowing
+			t.stop(timerMedia)
+			t.stop(timerCheck) // the sound tells that the call lives
+			t.advance(Active)
+		}
+	case inStreamEnded:
+		t.streamEnded(in)
+	case inAgentReturned:
+		t.agentReturned(in)
+	case inPlayedOut:
+		t.end(AgentDone, "")
+	case inEnd:
+		t.end(in.cause, in.detail)
+	case inTransferred:
+		if t.State < Ending {
+			t.Transferred = true // before the carrier is asked: the stream ends with it
+			t.start(timerCheck, checkFirst)
+		}
+	case inTransferFailed:
+		t.Transferred = false
+		if t.Stream == streamGone {
+			t.end(StreamLost, "the stream ended during a transfer that failed")
+		}
+	case inTimer:
+		t.fired(in.timer)
+	case inHungUp:
+		t.hungUp()
+	case inNotFound:
+		t.notFound()
+	case inStepDone:
+		t.stepDone(in.step)
+	case inRecovered:
+		t.recovered()
+	}
+}
+
+// advance moves on to a state, unless the call is already there or further.
+func (t *turn) advance(s State) {
+	if t.State < s {
+		t.State = s
+	}
+}
+
+// adopt takes the carrier's id for the call when it is first told.
+func (t *turn) adopt(leg string) {
+	if t.Leg == "" {
+		t.Leg = leg
+	}
+}
+
+// dialed is told by the reply to the dial, or by a webhook that overtook it.
+func (t *turn) dialed(leg string) {
+	first := t.Dial != dialAccepted
+	t.Dial = dialAccepted
+	t.adopt(leg)
+	if t.State >= Ending {
+		if first { // it was given up while the request was on its way
+			t.do(doHangup)
+			t.start(timerSettle, settleWait)
+		}
+		return
+	}
+	t.advance(Connecting)
+	if first && !t.Answered {
+		t.start(timerRing, t.lim.ring+ringSlack)
+	}
+	if first {
+		t.Checks = 0
+		t.start(timerCheck, checkFirst)
+	}
+}
+
+func (t *turn) dialFailed(in input) {
+	if t.Dial == dialAccepted {
+		return // a webhook has proved the call, whatever became of the reply
+	}
+	if in.outcome != telephony.Ambiguous {
+		t.Dial = dialRefused
+		t.over(in.cause, in.detail)
+		return
+	}
+	t.Dial = dialUnknown
+	if t.State >= Ending {
+		t.do(doFind)
+		return
+	}
+	t.Detail = in.detail
+	t.Checks = 0
+	t.start(timerCheck, findFirst)
+}
+
+// answered notes that somebody picked up.
+func (t *turn) answered() {
+	if t.Answered {
+		return
+	}
+	t.Answered = true
+	if t.State >= Ending {
+		return
+	}
+	t.stop(timerRing)
+	t.start(timerLimit, t.lim.duration)
+	if t.Stream != streamFlowing {
+		t.start(timerMedia, t.lim.media)
+	}
+	t.advance(Connected)
+}
+
+// report is what the carrier says of the call, told or asked.
+func (t *turn) report(in input) {
+	if in.leg != "" {
+		t.dialed(in.leg)
+	}
+	if in.talked {
+		t.answered()
+	}
+	switch {
+	case in.status == telephony.StatusRinging && !t.Answered && !t.Rings && t.State < Ending:
+		t.Rings = true
+		if t.Direction == telephony.Outbound {
+			t.start(timerRing, t.lim.ring)
+		}
+	case in.status == telephony.StatusInProgress:
+		t.answered()
+	case in.status.Final():
+		t.final(in.status)
+		return
+	}
+	if in.kind != inChecked {
+		return
+	}
+	if t.State >= Ending {
+		t.settle() // it was asked once after the end; there is nothing to add
+		return
+	}
+	t.checkAgain()
+}
+
+// final notes that the carrier's side is over.
+func (t *turn) final(s telephony.Status) {
+	// A call that we gave up before the answer may be called completed by a
+	// carrier that means: your request is done. Otherwise completed proves that
+	// somebody had picked up.
+	if s == telephony.StatusCompleted && t.State < Ending {
+		t.Answered = true
+	}
+	t.Finals = t.Finals.with(s)
+	switch {
+	case t.Transferred:
+		t.over(Transferred, "")
+	case t.Answered:
+		t.over(HangupRemote, "")
+	default:
+		t.over(Unreachable, "carrier: "+s.String())
+	}
+}
+
+func (t *turn) streamEnded(in input) {
+	if t.Stream == streamGone {
+		return
+	}
+	t.Stream = streamGone
+	switch {
+	case t.State >= Ending, t.Transferred:
+	case in.orderly:
+		t.end(HangupRemote, "")
+	default:
+		t.end(StreamLost, in.detail)
+	}
+}
+
+func (t *turn) agentReturned(in input) {
+	switch {
+	case t.State >= Ending, t.Transferred:
+	case in.cause != CauseNone:
+		t.end(in.cause, in.detail)
+	case !t.Finishing:
+		t.Finishing = true
+		t.do(doPlayOut)
+	}
+}
+
+func (t *turn) fired(which timer) {
+	switch which {
+	case timerRing:
+		if !t.Answered {
+			t.end(RingTimeout, "")
+		}
+	case timerLimit:
+		t.end(MaxDuration, "")
+	case timerMedia:
+		if t.Stream != streamFlowing && !t.Transferred {
+			t.end(NoMedia, "")
+		}
+	case timerCheck:
+		if t.State >= Ending {
+			return
+		}
+		t.Checks++
+		if t.Dial == dialUnknown {
+			t.do(doFind)
+			return
+		}
+		if t.Leg != "" {
+			t.do(doCheck)
+		}
+	case timerSettle:
+		t.settleTimeout()
+	}
+}
+
+// checkAgain sets the time of the next question to a carrier that is silent.
+func (t *turn) checkAgain() {
+	t.start(timerCheck, min(checkMost, checkFirst<<min(t.Checks, 8)))
+}
+
+// notFound is the answer to a search for a call that may not have been placed,
+// or to a question about one that the carrier has forgotten.
+func (t *turn) notFound() {
+	switch {
+	case t.Dial == dialUnknown && t.Checks < findTries && t.State < Ending:
+		t.start(timerCheck, findFirst<<t.Checks)
+	case t.Dial == dialUnknown:
+		t.over(DialUnknown, t.Detail)
+	case t.Answered:
+		t.over(HangupRemote, "carrier knows no such call")
+	default:
+		t.over(Unreachable, "carrier knows no such call")
+	}
+}
+
+// over notes that the carrier's side of the call is done with, and begins the
+// end if it has not begun.
+func (t *turn) over(cause Cause, detail string) {
+	if t.State >= Ending {
+		t.settle()
+		return
+	}
+	t.Settled = true
+	t.end(cause, detail)
+}
+
+// end begins the end, if it has not begun. The first cause counts.
+func (t *turn) end(cause Cause, detail string) {
+	if t.State >= Ending {
+		return
+	}
+	t.State, t.Cause, t.Detail = Ending, cause, detail
+	for which := range timers {
+		t.stop(which)
+	}
+	switch {
+	case t.Settled:
+	case t.Leg != "":
+		t.do(doHangup)
+		t.start(timerSettle, settleWait)
+	case t.Dial == dialUnknown:
+		t.do(doFind)
+		t.start(timerSettle, settleWait)
+	default:
+		// The request is on its way: its reply or a webhook brings the id to
+		// hang up by.
+		t.start(timerSettle, dialWait)
+	}
+	t.Step = stepSockets
+	t.todo = append(t.todo, effect{kind: doStep, step: stepSockets})
+}
+
+// hungUp is told when the carrier has confirmed our hang-up. For a call that
+// had been answered that is all there is to know; for another one the carrier
+// will say how it ended.
+func (t *turn) hungUp() {
+	if t.State >= Ending && t.Answered {
+		t.settle()
+	}
+}
+
+// settleTimeout is reached when the carrier has not said how a call ended that
+// we have hung up: ask it once, then decide from what is known.
+func (t *turn) settleTimeout() {
+	if t.State < Ending || t.Settled {
+		return
+	}
+	if t.Leg != "" && !t.Asked {
+		t.Asked = true
+		t.do(doCheck)
+		t.start(timerSettle, settleWait)
+		return
+	}
+	t.settle()
+}
+
+func (t *turn) settle() {
+	if !t.Settled {
+		t.Settled = true
+		t.next()
+	}
+}
+
+func (t *turn) stepDone(s step) {
+	if s != t.Step || t.State < Ending {
+		return // an echo of a step that its deadline has ended
+	}
+	switch s {
+	case stepRecord:
+		t.Step = stepDone
+		t.State = outcome(t.life)
+		t.stop(timerSettle)
+	case stepMetrics:
+		t.Step = stepRecord
+		if t.Settled {
+			t.todo = append(t.todo, effect{kind: doStep, step: stepRecord})
+		}
+	default:
+		t.Step++
+		t.todo = append(t.todo, effect{kind: doStep, step: t.Step})
+	}
+}
+
+// next goes on with the last step, if it has waited for the carrier.
+func (t *turn) next() {
+	if t.State == Ending && t.Step == stepRecord {
+		t.todo = append(t.todo, effect{kind: doStep, step: stepRecord})
+	}
+}
+
+// recovered resumes a life whose process has ended: nothing is dialed again, no
+// socket is there any more, and the carrier is told to end what it has.
+func (t *turn) recovered() {
+	t.Stream = streamGone
+	t.Step = stepNone
+	if t.State >= Ending {
+		// The end had begun; do all of it again, each step is safe to repeat.
+		cause, detail := t.Cause, t.Detail
+		t.State = Connected
+		t.end(cause, detail)
+		return
+	}
+	if t.Dial == dialPending || t.Dial == dialUnknown {
+		t.Dial = dialUnknown
+		t.Checks = 0
+		t.start(timerCheck, findFirst)
+		return
+	}
+	t.end(Interrupted, "the process ended during the call")
+}
+
+// outcome is the terminal state that follows from what is known.
+//
+// Somebody who picked up makes a call completed, however it went on. If we gave
+// it up before that, our reason decides, whatever word the carrier has for it.
+// Otherwise the carrier's word does.
+func outcome(l life) State {
+	if l.Answered {
+		return Completed
+	}
+	switch l.Cause {
+	case RingTimeout:
+		return NoAnswer
+	case HangupLocal, Drain:
+		return Canceled
+	}
+	for _, m := range [...]struct {
+		status telephony.Status
+		state  State
+	}{
+		{telephony.StatusBusy, Busy},
+		{telephony.StatusNoAnswer, NoAnswer},
+		{telephony.StatusCanceled, Canceled},
+	} {
+		if l.Finals.has(m.status) {
+			return m.state
+		}
+	}
+	return Failed
+}

@@ -1,0 +1,131 @@
+package call
+
+import (
+	"slices"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/audio"
+	"github.com/switchboard-voice/switchboard/stream"
+)
+
+// figures are gathered while a call goes on, by the goroutine that reads its
+// stream.
+type figures struct {
+	keys, interruptions int
+	changes             int
+	last                party
+	callerTalk          time.Duration
+	agentTalk           time.Duration
+	callerSince         time.Duration
+	callerSpeaks        bool
+
+	// awaiting is when the caller ended, while the agent's reply is awaited.
+	awaiting  time.Duration
+	awaits    bool
+	responses [maxResponses]time.Duration // the newest, in a ring
+	replies   int
+}
+
+type party uint8
+
+const (
+	nobody party = iota
+	caller
+	agent
+)
+
+// maxResponses is how many latencies a median is made from: the newest.
+const maxResponses = 128
+
+func (f *figures) turn(to party) {
+	if f.last != nobody && f.last != to {
+		f.changes++
+	}
+	f.last = to
+}
+
+func (f *figures) callerBegan(at time.Duration) {
+	f.turn(caller)
+	f.callerSpeaks, f.callerSince = true, at
+	f.awaits = false
+}
+
+func (f *figures) callerEnded(at time.Duration) {
+	f.callerSpeaks = false
+	f.callerTalk += at - f.callerSince
+	f.awaiting, f.awaits = at, true
+}
+
+func (f *figures) agentSpoke(frame *audio.Frame) {
+	f.agentTalk += frame.Duration()
+	f.turn(agent)
+	if f.awaits && frame.At >= f.awaiting {
+		f.responses[f.replies%maxResponses] = frame.At - f.awaiting
+		f.replies++
+		f.awaits = false
+	}
+}
+
+// metrics are the figures of a call whose stream has ended.
+func (s *Session) metrics() Metrics {
+	f := &s.media.figures
+	if f.callerSpeaks {
+		f.callerEnded(s.length())
+	}
+	st := s.conn.Stats()
+	return Metrics{
+		ResponseLatency: median(f.responses[:min(f.replies, maxResponses)]),
+		AudioQuality:    quality(st),
+		SpeakerChanges:  f.changes,
+		Interruptions:   f.interruptions,
+		CallerTalk:      f.callerTalk,
+		AgentTalk:       f.agentTalk,
+		FramesIn:        st.FramesIn,
+		FramesOut:       st.FramesOut,
+		FramesLost:      st.FilledSamples * int64(time.Second/frameLength) / int64(max(1, s.format.Rate)),
+		Jitter:          st.Jitter,
+		Keys:            f.keys,
+	}
+}
+
+const frameLength = 20 * time.Millisecond
+
+func median(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	d = slices.Clone(d)
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+// quality estimates how well the caller's sound arrived, from 0 to 1.
+//
+// It is the E-model of ITU-T G.107 with all but packet loss at its defaults:
+// R = 93.2 - Ie,eff, where Ie,eff = 95 Ppl / (Ppl + Bpl), with Bpl = 4.3 for
+// G.711 without concealment (ITU-T G.113, Appendix I). R is turned into a mean
+// opinion score as in G.107 Annex B, and that from 1 .. 4.41 into 0 .. 1.
+func quality(st stream.Stats) float64 {
+	total := st.SamplesIn + st.FilledSamples
+	if total == 0 {
+		return 0
+	}
+	const (
+		best = 93.2
+		bpl  = 4.3
+	)
+	loss := 100 * float64(st.FilledSamples) / float64(total) // per cent
+	r := best - 95*loss/(loss+bpl)
+	return max(0, min(1, (opinion(r)-1)/(opinion(best)-1)))
+}
+
+// opinion is the mean opinion score for a rating, from 1 to 4.5.
+func opinion(r float64) float64 {
+	switch {
+	case r <= 0:
+		return 1
+	case r >= 100:
+		return 4.5
+	}
+	return 1 + 0.035*r + r*(r-60)*(100-r)*7e-6
+}

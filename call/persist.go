@@ -1,0 +1,145 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// recordWriter stores a call's record and events as they change. One goroutine
+// a call writes, so that neither the owner of the call nor its media ever wait
+// for a store: what changes while it writes goes into the next write.
+type recordWriter struct {
+	live *live
+
+	changed chan struct{} // capacity 1: there is something to write
+	ended   chan struct{} // closed when nothing more will change
+	stored  chan struct{} // closed when the final record has been written, or given up
+
+	version int64 // of the last write; owned by the goroutine once it runs
+
+	mu      sync.Mutex // guards what follows
+	events  []Event    // not stored yet; at most maxUnsaved, the newest is dropped and counted
+	dropped int64
+	final   *Call // the record with its terminal state
+}
+
+const (
+	// maxUnsaved is how many events of a call may wait for a store that fails.
+	maxUnsaved = 4096
+	// writeTimeout bounds one write.
+	writeTimeout = 5 * time.Second
+	// rewriteFirst is how long to wait before a failed write is tried again,
+	// each time twice as long, up to rewriteMost.
+	rewriteFirst = 250 * time.Millisecond
+	rewriteMost  = 15 * time.Second
+)
+
+// start begins to write. The service waits for it to end.
+func (w *recordWriter) start() {
+	w.changed = make(chan struct{}, 1)
+	w.ended = make(chan struct{})
+	w.stored = make(chan struct{})
+	w.live.svc.calls.Go(w.run)
+}
+
+func (w *recordWriter) add(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.events) >= maxUnsaved {
+		w.dropped++
+		w.live.svc.counts.eventsUnsaved.Add(1)
+		return
+	}
+	w.events = append(w.events, e)
+}
+
+func (w *recordWriter) wake() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// finish hands over the final record and waits until it is stored or ctx ends.
+// Storing goes on in the background then.
+func (w *recordWriter) finish(ctx context.Context, final *Call) error {
+	w.mu.Lock()
+	w.final = final
+	w.mu.Unlock()
+	close(w.ended)
+	select {
+	case <-w.stored:
+		return nil
+	case <-ctx.Done():
+		w.live.svc.counts.persistPending.Add(1)
+		w.live.svc.calls.Go(func() {
+			<-w.stored
+			w.live.svc.counts.persistPending.Add(-1)
+		})
+		return ctx.Err()
+	}
+}
+
+func (w *recordWriter) run() {
+	defer close(w.stored)
+	for {
+		select {
+		case <-w.changed:
+			if !w.write(false) {
+				return
+			}
+		case <-w.ended:
+			w.write(true)
+			return
+		}
+	}
+}
+
+// write stores what there is, trying until it succeeds or the service stops. It
+// reports whether there is a point in going on.
+func (w *recordWriter) write(last bool) bool {
+	pause := rewriteFirst
+	for {
+		record, events := w.take(last)
+		record.Version = w.version + 1
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.live.svc.ctx), writeTimeout)
+		err := w.live.svc.cfg.Store.Update(ctx, record, events)
+		cancel()
+		if err == nil {
+			w.version = record.Version
+			return true
+		}
+		w.giveBack(events)
+		w.live.log.Error("record not stored", "err", err)
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+			return false // somebody else has the call, or it was erased
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, rewriteMost)
+		case <-w.live.svc.ctx.Done():
+			return false
+		}
+	}
+}
+
+func (w *recordWriter) take(last bool) (*Call, []Event) {
+	w.live.mu.Lock()
+	defer w.live.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	events := w.events
+	w.events = nil
+	if last {
+		return w.final.Clone(), events
+	}
+	return w.live.record.Clone(), events
+}
+
+func (w *recordWriter) giveBack(events []Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(events, w.events...)
+}

@@ -1,0 +1,173 @@
+package call
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+// Request describes a call to place.
+type Request struct {
+	AgentID string           // who talks; needed
+	To      telephony.Number // needed, in E.164 form
+	From    telephony.Number // needed, in E.164 form: a number of yours
+	// Provider is the carrier; empty means the first in Config.Providers.
+	Provider string
+	Tenant   string
+	// Context is for the agent, Metadata for the host's own books: together at
+	// most 64 entries and 32 KiB.
+	Context  map[string]string
+	Metadata map[string]string
+	Options  Options
+	// IdempotencyKey makes it safe to ask again: the same key with the same
+	// request is the same call. At most 255 bytes.
+	IdempotencyKey string
+}
+
+const (
+	maxContextEntries = 64
+	maxContextBytes   = 32 << 10
+	maxKeyBytes       = 255
+)
+
+// Place starts a call and returns its record as soon as the intent is stored;
+// the carrier is asked in the background. A call is dialed at most once: what
+// becomes of it, the record tells.
+//
+// Errors can be told apart with errors.Is: telephony.ErrInvalidNumber,
+// ErrInvalidRequest, ErrUnknownAgent, ErrUnknownProvider, ErrNotAllowed,
+// ErrIdempotency, ErrOverloaded, ErrShutdown. Others come from the store; then
+// nothing was dialed.
+func (s *Service) Place(ctx context.Context, req Request) (*Call, error) {
+	c, err := s.place(ctx, req)
+	if err != nil {
+		s.counts.refused.Add(1)
+		return nil, fmt.Errorf("call: place: %w", err)
+	}
+	return c, nil
+}
+
+func (s *Service) place(ctx context.Context, req Request) (*Call, error) {
+	if req.Provider == "" {
+		req.Provider = s.cfg.Providers[0].Name()
+	}
+	agent, provider, err := s.check(req)
+	if err != nil {
+		return nil, err
+	}
+	leg := Leg{Tenant: req.Tenant, AgentID: req.AgentID, Provider: req.Provider, From: req.From, To: req.To}
+	if err := s.allow(ctx, leg); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	record := &Call{
+		ID:             "call_" + newID(),
+		Tenant:         req.Tenant,
+		AgentID:        req.AgentID,
+		Direction:      telephony.Outbound,
+		Provider:       req.Provider,
+		From:           req.From,
+		To:             req.To,
+		CreatedAt:      now,
+		Context:        req.Context,
+		Metadata:       req.Metadata,
+		Options:        req.Options,
+		IdempotencyKey: req.IdempotencyKey,
+		Fingerprint:    fingerprint(req),
+	}
+	l := s.newLive(record.Clone(), life{Direction: telephony.Outbound}, provider, agent)
+	if err := s.admit(l); err != nil {
+		return nil, err
+	}
+	existing, err := l.create(ctx)
+	switch {
+	case err != nil:
+		l.abandon()
+		return nil, err
+	case existing != nil:
+		l.abandon()
+		if existing.Fingerprint != record.Fingerprint {
+			return nil, ErrIdempotency
+		}
+		if live := s.find(existing.ID); live != nil {
+			return live.snapshot(), nil
+		}
+		return existing, nil
+	}
+	s.counts.placed.Add(1)
+	placed := l.snapshot()
+	l.begin(input{kind: inBegin})
+	return placed, nil
+}
+
+// check finds who serves a request, or says what is wrong with it.
+func (s *Service) check(req Request) (Agent, Provider, error) {
+	agent, ok := s.cfg.Agents[req.AgentID]
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: %q", ErrUnknownAgent, req.AgentID)
+	}
+	provider, ok := s.providers[req.Provider]
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: %q", ErrUnknownProvider, req.Provider)
+	}
+	if !req.To.Valid() {
+		return nil, nil, fmt.Errorf("To: %w", telephony.ErrInvalidNumber)
+	}
+	if !req.From.Valid() {
+		return nil, nil, fmt.Errorf("From: %w", telephony.ErrInvalidNumber)
+	}
+	if len(req.IdempotencyKey) > maxKeyBytes {
+		return nil, nil, fmt.Errorf("%w: IdempotencyKey has more than %d bytes", ErrInvalidRequest, maxKeyBytes)
+	}
+	size := 0
+	for _, m := range []map[string]string{req.Context, req.Metadata} {
+		for k, v := range m {
+			size += len(k) + len(v)
+		}
+	}
+	if len(req.Context)+len(req.Metadata) > maxContextEntries || size > maxContextBytes {
+		return nil, nil, fmt.Errorf("%w: Context and Metadata have more than %d entries or %d bytes",
+			ErrInvalidRequest, maxContextEntries, maxContextBytes)
+	}
+	return agent, provider, s.checkOptions(req.Options)
+}
+
+func (s *Service) checkOptions(o Options) error {
+	switch {
+	case o.Record && s.cfg.Recorder == nil:
+		return fmt.Errorf("%w: Options.Record: the service has no recorder", ErrInvalidRequest)
+	case o.Transcribe && s.cfg.Transcriber == nil:
+		return fmt.Errorf("%w: Options.Transcribe: the service has no transcriber", ErrInvalidRequest)
+	case o.RingTimeout < 0 || o.RingTimeout > s.cfg.RingTimeout:
+		return fmt.Errorf("%w: Options.RingTimeout is not between 0 and %v", ErrInvalidRequest, s.cfg.RingTimeout)
+	case o.MaxDuration < 0 || o.MaxDuration > s.cfg.MaxDuration:
+		return fmt.Errorf("%w: Options.MaxDuration is not between 0 and %v", ErrInvalidRequest, s.cfg.MaxDuration)
+	case o.Silence < 0:
+		return fmt.Errorf("%w: Options.Silence is negative", ErrInvalidRequest)
+	}
+	return nil
+}
+
+// allow asks the policy about a leg.
+func (s *Service) allow(ctx context.Context, leg Leg) error {
+	if err := s.cfg.Policy.Allow(ctx, leg); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotAllowed, err)
+	}
+	return nil
+}
+
+// fingerprint is the same for requests that mean the same.
+func fingerprint(req Request) string {
+	req.IdempotencyKey = ""
+	b, err := json.Marshal(req) // maps are written in the order of their keys
+	if err != nil {
+		panic(err) // a struct of strings, numbers and maps of strings
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,97 @@
+package call
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+// Recover takes up the calls that a service with the same store had when its
+// process ended. Call it once, before the first request is served. It dials
+// nothing: each call is looked up with its carrier, hung up if it still stands,
+// and brought to its terminal state in the background, where Wait finds it.
+func (s *Service) Recover(ctx context.Context) error {
+	f := Filter{States: []State{Initiated, Connecting, Connected, Active, Ending}, Limit: 1000}
+	for {
+		calls, err := s.cfg.Store.List(ctx, f)
+		if err != nil {
+			return fmt.Errorf("call: recover: %w", err)
+		}
+		for _, c := range calls {
+			if s.find(c.ID) != nil {
+				continue
+			}
+			if err := s.recoverCall(ctx, c); err != nil {
+				return fmt.Errorf("call: recover: %s: %w", c.ID, err)
+			}
+		}
+		if len(calls) < f.Max() {
+			return nil
+		}
+		at := PositionOf(calls[len(calls)-1])
+		f.Before = &at
+	}
+}
+
+func (s *Service) recoverCall(ctx context.Context, c *Call) error {
+	var past life
+	if err := json.Unmarshal(c.Life, &past); err != nil {
+		return fmt.Errorf("life: %w", err)
+	}
+	provider, ok := s.providers[c.Provider]
+	if !ok {
+		return fmt.Errorf("%w: %q", ErrUnknownProvider, c.Provider)
+	}
+	events, err := s.cfg.Store.Events(ctx, c.ID, 0)
+	if err != nil {
+		return err
+	}
+	l := s.newLive(c, past, provider, s.cfg.Agents[c.AgentID])
+	l.writer.version = c.Version
+	for _, e := range events {
+		l.seq = max(l.seq, e.Seq)
+	}
+	s.readmit(l)
+	if past.Leg != "" {
+		s.bind(l, legKey{c.Provider, past.Leg})
+	}
+	l.begin(input{kind: inRecovered})
+	return nil
+}
+
+// panicError is a panic in code of the host.
+type panicError struct {
+	value string
+	stack string
+}
+
+func (p *panicError) Error() string { return "panic: " + p.value }
+
+// recoverTo turns a panic into an error. What was panicked with is reduced to
+// its type, unless it is an error or text of the runtime's, since it may hold
+// anything.
+func recoverTo(err *error) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	p := &panicError{value: fmt.Sprintf("%T", v), stack: string(debug.Stack())}
+	if r, ok := v.(interface{ RuntimeError() }); ok {
+		p.value = fmt.Sprint(r)
+	}
+	*err = p
+}
+
+// statusInput is the input that a carrier's report is.
+func statusInput(kind inputKind, e telephony.Event) input {
+	return input{
+		kind:   kind,
+		leg:    e.ProviderCallID,
+		status: e.Status,
+		talked: e.Status == telephony.StatusCompleted && e.Duration > 0,
+		detail: e.Cause,
+	}
+}

@@ -1,0 +1,375 @@
+package call
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+// live is a call that is not over, and the goroutine that owns it. What a call
+// is decided by is its life; only run changes it.
+type live struct {
+	svc      *Service
+	id       string
+	provider Provider
+	agent    Agent
+	limits   limits
+	log      *slog.Logger
+
+	inbox chan input
+	done  chan struct{} // closed when the call is over and stored
+
+	// ctx is the agent's: it ends, with a cause, when the end of the call begins.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	leg   legKey // guarded by svc.mu
+	token string // guarded by svc.tokens.mu
+
+	mu      sync.Mutex // guards what follows
+	record  *Call
+	seq     int64
+	session *Session
+	last    Event // announces the terminal state
+	final   *Call // the record in it
+
+	writer recordWriter
+
+	// Owned by run.
+	life   life
+	timers [timers]*time.Timer
+
+	tasks sync.WaitGroup // goroutines that serve this call, agents excepted
+}
+
+// inboxSize is how many inputs may wait for the owner of a call, which never
+// blocks. Whoever finds it full waits.
+const inboxSize = 64
+
+func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) *live {
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	call := &live{
+		svc:      s,
+		id:       record.ID,
+		provider: provider,
+		agent:    agent,
+		log:      s.log.With("call", record.ID),
+		limits: limits{
+			ring:     cmpOr(record.Options.RingTimeout, s.cfg.RingTimeout),
+			duration: cmpOr(record.Options.MaxDuration, s.cfg.MaxDuration),
+			media:    s.cfg.NoMedia,
+		},
+		inbox:  make(chan input, inboxSize),
+		done:   make(chan struct{}),
+		ctx:    ctx,
+		cancel: cancel,
+		record: record,
+		life:   l,
+	}
+	call.writer.live = call
+	call.remember()
+	return call
+}
+
+// create stores the record of a new call with its first event.
+func (l *live) create(ctx context.Context) (existing *Call, err error) {
+	l.mu.Lock()
+	l.record.Version = 1
+	first := l.stamp(Event{Type: EventState, State: l.record.State})
+	record := l.record.Clone()
+	l.mu.Unlock()
+	existing, err = l.svc.cfg.Store.Create(ctx, record, []Event{first})
+	if err == nil && existing == nil {
+		l.writer.version = record.Version
+		l.svc.subs.publish(first)
+	}
+	return existing, err
+}
+
+// begin starts the owner of the call with its first input.
+func (l *live) begin(first input) {
+	l.writer.start()
+	l.inbox <- first // the inbox is empty
+	go l.run()
+}
+
+// abandon gives up a call that has been admitted and will not begin.
+func (l *live) abandon() {
+	l.cancel(ErrEnded)
+	l.svc.tokens.revoke(l)
+	close(l.done)
+	l.svc.dismiss(l)
+}
+
+// run is the life of a call from its first input to its terminal state.
+func (l *live) run() {
+	defer l.svc.dismiss(l)
+	for !l.life.State.Terminal() {
+		l.take(<-l.inbox)
+	}
+	l.svc.tokens.revoke(l)
+	l.svc.counts.ended[l.life.State].Add(1)
+	close(l.done)
+	l.tasks.Wait()
+}
+
+// take applies one input and does what follows from it.
+func (l *live) take(in input) {
+	before := l.life
+	next, todo := apply(before, in, l.limits)
+	l.life = next
+	l.note(before)
+	for _, e := range todo {
+		l.perform(e)
+	}
+}
+
+// post hands the owner an input. It fails if the call is over or ctx ends.
+func (l *live) post(ctx context.Context, in input) error {
+	select {
+	case l.inbox <- in:
+		return nil
+	case <-l.done:
+		return ErrEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tell is post for what must not get lost as long as there is an owner.
+func (l *live) tell(in input) {
+	select {
+	case l.inbox <- in:
+	case <-l.done:
+	}
+}
+
+// note brings the record up to date with the life, announces a new state and
+// sees to it that both are stored.
+func (l *live) note(before life) {
+	if l.life.Leg != before.Leg && !l.svc.bind(l, legKey{l.provider.Name(), l.life.Leg}) {
+		l.log.Error("carrier id belongs to another live call", "provider_call_id", l.life.Leg)
+	}
+	if before.State < Ending && l.life.State >= Ending {
+		l.cancel(&EndError{Cause: l.life.Cause})
+	}
+	if l.life == before {
+		return
+	}
+	if l.life.State.Terminal() {
+		l.mu.Lock()
+		l.record = l.final
+		l.svc.subs.publish(l.last)
+		l.mu.Unlock()
+		return
+	}
+	l.mu.Lock()
+	now := time.Now()
+	if l.life.Answered && l.record.AnsweredAt.IsZero() {
+		l.record.AnsweredAt = now
+	}
+	if l.life.State >= Ending && l.record.EndedAt.IsZero() {
+		l.record.EndedAt = now
+	}
+	l.record.State = l.life.State
+	l.record.Cause = l.life.Cause
+	l.record.Detail = l.life.Detail
+	l.record.ProviderCallID = l.life.Leg
+	l.remember()
+	l.mu.Unlock()
+	if l.life.State != before.State {
+		l.emit(Event{Type: EventState, State: l.life.State, Cause: l.life.Cause, Detail: l.life.Detail})
+		return
+	}
+	l.writer.wake()
+}
+
+// remember puts the life into the record. The caller holds mu or owns l alone.
+func (l *live) remember() {
+	b, err := json.Marshal(l.life)
+	if err != nil {
+		panic(err) // a struct of strings and numbers
+	}
+	l.record.Life = b
+}
+
+// stamp completes an event. The caller holds mu.
+func (l *live) stamp(e Event) Event {
+	l.seq++
+	e.CallID, e.Tenant, e.Seq, e.At = l.id, l.record.Tenant, l.seq, time.Now()
+	if e.Type != EventState {
+		e.State = l.record.State
+	}
+	return e
+}
+
+// emit adds an event to the call's log and tells subscribers.
+func (l *live) emit(e Event) {
+	l.mu.Lock()
+	e = l.stamp(e)
+	l.writer.add(e)
+	l.svc.subs.publish(e) // under mu, so that they see the events in order
+	l.mu.Unlock()
+	l.writer.wake()
+}
+
+// conclude makes the final record, and the event that will announce it.
+func (l *live) conclude() {
+	concluded := l.life
+	concluded.State, concluded.Step = outcome(l.life), stepDone
+	b, err := json.Marshal(concluded)
+	if err != nil {
+		panic(err) // as in remember
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.final = l.record.Clone()
+	l.final.State, l.final.Life = concluded.State, b
+	l.last = l.stamp(Event{Type: EventState, State: concluded.State, Cause: concluded.Cause, Detail: concluded.Detail})
+	l.writer.add(l.last)
+}
+
+func (l *live) snapshot() *Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.record.Clone()
+}
+
+func (l *live) currentSession() *Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.session
+}
+
+// update changes the record, in small ways that the life does not decide.
+func (l *live) update(change func(c *Call)) {
+	l.mu.Lock()
+	change(l.record)
+	l.mu.Unlock()
+	l.writer.wake()
+}
+
+// task runs f in a goroutine that the end of the call waits for.
+func (l *live) task(f func()) {
+	l.tasks.Go(f)
+}
+
+func (l *live) perform(e effect) {
+	switch e.kind {
+	case doTimer:
+		l.startTimer(e.timer, e.after)
+	case doStop:
+		if t := l.timers[e.timer]; t != nil {
+			t.Stop()
+		}
+	case doDial:
+		l.task(l.dial)
+	case doHangup:
+		l.task(l.hangup)
+	case doCheck:
+		leg := l.life.Leg
+		l.task(func() { l.check(leg) })
+	case doFind:
+		l.task(l.search)
+	case doAgent:
+		l.serveAgent()
+	case doPlayOut:
+		session := l.currentSession()
+		l.task(func() {
+			session.playOut(l.ctx)
+			l.tell(input{kind: inPlayedOut})
+		})
+	case doStep:
+		if e.step == stepRecord {
+			l.conclude()
+		}
+		l.task(func() { l.cleanUp(e.step) })
+	}
+}
+
+func (l *live) startTimer(which timer, after time.Duration) {
+	if t := l.timers[which]; t != nil {
+		t.Stop()
+	}
+	l.timers[which] = time.AfterFunc(after, func() { l.tell(input{kind: inTimer, timer: which}) })
+}
+
+// serveAgent lets the agent talk, in a goroutine that may outlive the call if
+// the agent ignores its context.
+func (l *live) serveAgent() {
+	session := l.currentSession()
+	go func() {
+		defer close(session.agentDone)
+		in := input{kind: inAgentReturned}
+		err := l.callAgent(session)
+		var p *panicError
+		switch {
+		case errors.As(err, &p):
+			l.log.Error("agent panicked", "panic", p.value, "stack", p.stack)
+			in.cause, in.detail = AgentPanic, "agent panicked"
+		case err != nil && l.ctx.Err() == nil:
+			in.cause, in.detail = AgentError, err.Error()
+		}
+		l.tell(in)
+	}()
+}
+
+func (l *live) callAgent(session *Session) (err error) {
+	defer recoverTo(&err)
+	return l.agent.Serve(l.ctx, session)
+}
+
+// EndError is the cause of the end of an agent's context: see context.Cause.
+type EndError struct{ Cause Cause }
+
+// Error names the cause.
+func (e *EndError) Error() string { return "call: ended: " + string(e.Cause) }
+
+// Is reports that an EndError is an ErrEnded.
+func (e *EndError) Is(target error) bool { return target == ErrEnded }
+
+func cmpOr(d, otherwise time.Duration) time.Duration {
+	if d != 0 {
+		return d
+	}
+	return otherwise
+}
+
+// transfer connects the person on the line to another number.
+func (l *live) transfer(ctx context.Context, to telephony.Transfer) error {
+	t, ok := l.provider.(telephony.Transferer)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if !to.To.Valid() {
+		return fmt.Errorf("To: %w", telephony.ErrInvalidNumber)
+	}
+	c := l.snapshot()
+	if c.State < Connected || c.State >= Ending {
+		return fmt.Errorf("call is %v: %w", c.State, telephony.ErrCallState)
+	}
+	leg := Leg{
+		Tenant: c.Tenant, AgentID: c.AgentID, Provider: c.Provider,
+		From: to.CallerID, To: to.To, Transfer: true,
+	}
+	if l.svc.Draining() {
+		return ErrShutdown
+	}
+	if err := l.svc.allow(ctx, leg); err != nil {
+		return err
+	}
+	if err := l.post(ctx, input{kind: inTransferred}); err != nil {
+		return err
+	}
+	if err := t.Transfer(ctx, c.ProviderCallID, &to); err != nil {
+		l.tell(input{kind: inTransferFailed})
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,375 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/recording"
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+// Service makes, answers and ends calls. Make one with [New]; its methods may be
+// used by many goroutines at once.
+//
+// A live call is owned by one goroutine of the service from Place, or the
+// carrier's first webhook, until its terminal state has been stored.
+type Service struct {
+	cfg       Config
+	log       *slog.Logger
+	providers map[string]Provider
+	tokens    tokens
+	subs      subscriptions
+	counts    counts
+
+	mu       sync.Mutex // guards what follows
+	live     map[string]*live
+	legs     map[legKey]*live
+	draining bool
+	empty    chan struct{} // closed when draining and no call is live
+
+	calls sync.WaitGroup     // owners of calls and writers of their records
+	ctx   context.Context    // ends when Shutdown gives up on what is still going on
+	stop  context.CancelFunc // of ctx
+}
+
+// legKey is how a carrier knows a call.
+type legKey struct{ provider, id string }
+
+// New checks cfg and returns a Service. It starts no goroutine. Whoever has made
+// a Service calls Shutdown in the end.
+func New(cfg Config) (*Service, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("call: config: %w", err)
+	}
+	s := &Service{
+		cfg:       cfg,
+		log:       cfg.Logger,
+		providers: make(map[string]Provider, len(cfg.Providers)),
+		live:      make(map[string]*live),
+		legs:      make(map[legKey]*live),
+		empty:     make(chan struct{}),
+	}
+	for _, p := range cfg.Providers {
+		s.providers[p.Name()] = p
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Call returns the record of a call as it is now, or an error that wraps
+// ErrNotFound.
+func (s *Service) Call(ctx context.Context, id string) (*Call, error) {
+	if l := s.find(id); l != nil {
+		return l.snapshot(), nil
+	}
+	c, err := s.cfg.Store.Get(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("call: get: %w", err)
+	}
+	return c, nil
+}
+
+// Calls returns the calls that fit f, newest first, at most f.Max() of them.
+// Those that are live are shown as they are now.
+func (s *Service) Calls(ctx context.Context, f Filter) iter.Seq2[*Call, error] {
+	return func(yield func(*Call, error) bool) {
+		stored, err := s.cfg.Store.List(ctx, f)
+		if err != nil {
+			yield(nil, fmt.Errorf("call: list: %w", err))
+			return
+		}
+		for _, c := range stored {
+			if l := s.find(c.ID); l != nil {
+				c = l.snapshot()
+			}
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Events returns the events of a call after the one numbered after, in order. It
+// may lag a little behind a live call; a subscription does not.
+func (s *Service) Events(ctx context.Context, id string, after int64) ([]Event, error) {
+	events, err := s.cfg.Store.Events(ctx, id, after)
+	if err != nil {
+		return nil, fmt.Errorf("call: events: %w", err)
+	}
+	return events, nil
+}
+
+// Hangup ends a call, whatever state it is in, and returns when the end has
+// begun; see Wait. A call that is over already is no error.
+func (s *Service) Hangup(ctx context.Context, id string) error {
+	return s.hangup(ctx, id, HangupLocal)
+}
+
+func (s *Service) hangup(ctx context.Context, id string, cause Cause) error {
+	l := s.find(id)
+	if l == nil {
+		if _, err := s.cfg.Store.Get(ctx, id); err != nil {
+			return fmt.Errorf("call: hangup: %w", err)
+		}
+		return nil
+	}
+	return l.post(ctx, input{kind: inEnd, cause: cause})
+}
+
+// Wait returns the record of a call once it is in a terminal state. If ctx ends
+// first the call goes on, and the error is that of ctx.
+func (s *Service) Wait(ctx context.Context, id string) (*Call, error) {
+	if l := s.find(id); l != nil {
+		select {
+		case <-l.done:
+			return l.snapshot(), nil
+		case <-ctx.Done():
+			return nil, fmt.Errorf("call: wait: %w", ctx.Err())
+		}
+	}
+	return s.Call(ctx, id)
+}
+
+// Transfer connects the person on a live call to another number, which the
+// policy must allow. The call's agent and stream end; the call itself lasts
+// until the two have hung up, and then has the Cause Transferred. A carrier that
+// cannot do it answers errors.ErrUnsupported.
+func (s *Service) Transfer(ctx context.Context, id string, to telephony.Transfer) error {
+	l := s.find(id)
+	if l == nil {
+		return fmt.Errorf("call: transfer: %w", ErrEnded)
+	}
+	if err := l.transfer(ctx, to); err != nil {
+		return fmt.Errorf("call: transfer: %w", err)
+	}
+	return nil
+}
+
+// SendKeys presses keys (0-9 * #) towards the person on a live call. Carriers
+// whose streams cannot do it answer errors.ErrUnsupported.
+func (s *Service) SendKeys(ctx context.Context, id, keys string) error {
+	l := s.find(id)
+	if l == nil {
+		return fmt.Errorf("call: send keys: %w", ErrEnded)
+	}
+	session := l.currentSession()
+	if session == nil {
+		return fmt.Errorf("call: send keys: %w", ErrEnded)
+	}
+	if err := session.conn.SendKeys(keys); err != nil {
+		return fmt.Errorf("call: send keys: %w", err)
+	}
+	return nil
+}
+
+// Erase removes a call that is over: its record, its events, its transcript and
+// its recording, as far as the recorder can (see [recording.Eraser]). A live call is
+// refused with ErrLive.
+func (s *Service) Erase(ctx context.Context, id string) error {
+	if s.find(id) != nil {
+		return fmt.Errorf("call: erase: %w", ErrLive)
+	}
+	c, err := s.cfg.Store.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("call: erase: %w", err)
+	}
+	if c.Recording != nil && c.Recording.Key != "" {
+		e, ok := s.cfg.Recorder.(recording.Eraser)
+		if !ok {
+			return fmt.Errorf("call: erase: recording: %w", errors.ErrUnsupported)
+		}
+		if err := e.Erase(ctx, *c.Recording); err != nil {
+			return fmt.Errorf("call: erase: recording: %w", err)
+		}
+	}
+	if err := s.cfg.Store.Delete(ctx, id); err != nil {
+		return fmt.Errorf("call: erase: %w", err)
+	}
+	return nil
+}
+
+// Draining reports whether Shutdown has been called.
+func (s *Service) Draining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// cleanupTime bounds the cleanup of a call: the deadlines of its steps and the
+// wait for the carrier's last word.
+const cleanupTime = 30 * time.Second
+
+// Shutdown takes no new calls, waits for those that are live, and returns when
+// every goroutine of the service has ended, agents that ignore their context
+// excepted. When ctx ends first, the calls that are left are hung up and cleaned
+// up, and the error is that of ctx.
+func (s *Service) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.draining {
+		s.draining = true
+		if len(s.live) == 0 {
+			close(s.empty)
+		}
+	}
+	s.mu.Unlock()
+
+	var err error
+	select {
+	case <-s.empty:
+	case <-ctx.Done():
+		err = fmt.Errorf("call: shutdown: %w", ctx.Err())
+		s.cutOff()
+	}
+	s.stop()
+	s.calls.Wait()
+	s.cfg.Media.Close()
+	s.subs.close()
+	return err
+}
+
+// cutOff hangs up every live call and waits, within bounds, until they are
+// cleaned up.
+func (s *Service) cutOff() {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTime)
+	defer cancel()
+	for _, l := range s.all() {
+		_ = l.post(ctx, input{kind: inEnd, cause: Drain}) // fails for calls that are over
+	}
+	select {
+	case <-s.empty:
+	case <-ctx.Done():
+	}
+}
+
+// admit makes room for a call, or says why there is none.
+func (s *Service) admit(l *live) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.draining:
+		return ErrShutdown
+	case len(s.live) >= s.cfg.MaxCalls:
+		return ErrOverloaded
+	}
+	s.register(l)
+	return nil
+}
+
+// readmit makes room for a call of before a restart, whatever the limit.
+func (s *Service) readmit(l *live) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.register(l)
+}
+
+// register lists a call as live. The caller holds mu.
+func (s *Service) register(l *live) {
+	s.live[l.id] = l
+	s.calls.Add(1)
+}
+
+// dismiss gives up the room of a call.
+func (s *Service) dismiss(l *live) {
+	s.mu.Lock()
+	delete(s.live, l.id)
+	if leg := l.leg; leg != (legKey{}) && s.legs[leg] == l {
+		delete(s.legs, leg)
+	}
+	if s.draining && len(s.live) == 0 {
+		close(s.empty)
+	}
+	s.mu.Unlock()
+	s.calls.Done()
+}
+
+// bind notes by which id a carrier knows a call. It reports false if another
+// live call has that id.
+func (s *Service) bind(l *live, leg legKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other, ok := s.legs[leg]; ok && other != l {
+		return false
+	}
+	s.legs[leg] = l
+	l.leg = leg
+	return true
+}
+
+func (s *Service) find(id string) *live {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live[id]
+}
+
+func (s *Service) findLeg(leg legKey) *live {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.legs[leg]
+}
+
+func (s *Service) all() []*live {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*live, 0, len(s.live))
+	for _, l := range s.live {
+		all = append(all, l)
+	}
+	return all
+}
+
+// counts are the figures behind Stats.
+type counts struct {
+	placed, received, refused  atomic.Int64
+	ended                      [states]atomic.Int64
+	unverified, streamsRefused atomic.Int64
+	agentsLeft                 atomic.Int64
+	persistPending             atomic.Int64
+	eventsUnsaved              atomic.Int64
+}
+
+// Stats are figures about a service since it was made.
+type Stats struct {
+	Live     int   // calls that are not over
+	Placed   int64 // outbound calls
+	Received int64 // inbound calls that were taken
+	Refused  int64 // calls refused for lack of room, by policy or during shutdown
+	Ended    map[State]int64
+
+	WebhooksUnverified int64 // refused because they were not signed
+	StreamsRefused     int64 // media sockets without a valid token
+	EventsDropped      int64 // by subscribers that were too slow
+	EventsUnsaved      int64 // not stored, because the store failed for too long
+	PersistPending     int64 // calls that are over and not stored yet
+	AgentsLeft         int64 // agents that have not returned from a call that is over
+}
+
+// Stats returns the figures of now.
+func (s *Service) Stats() Stats {
+	s.mu.Lock()
+	live := len(s.live)
+	s.mu.Unlock()
+	st := Stats{
+		Live:               live,
+		Placed:             s.counts.placed.Load(),
+		Received:           s.counts.received.Load(),
+		Refused:            s.counts.refused.Load(),
+		Ended:              make(map[State]int64),
+		WebhooksUnverified: s.counts.unverified.Load(),
+		StreamsRefused:     s.counts.streamsRefused.Load(),
+		EventsDropped:      s.subs.dropped.Load(),
+		EventsUnsaved:      s.counts.eventsUnsaved.Load(),
+		PersistPending:     s.counts.persistPending.Load(),
+		AgentsLeft:         s.counts.agentsLeft.Load(),
+	}
+	for state := Completed; state < states; state++ {
+		st.Ended[state] = s.counts.ended[state].Load()
+	}
+	return st
+}

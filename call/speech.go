@@ -1,0 +1,388 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/audio"
+	"github.com/switchboard-voice/switchboard/transcript"
+)
+
+// Utterance is something for the caller to hear.
+type Utterance struct {
+	// Audio is played to its end, at any rate that audio.Resample knows. If it
+	// is an io.Closer it is closed when it has been played or cut off.
+	Audio audio.Reader
+	// Text is what Audio says. It goes into the transcript once it was heard, cut
+	// to what was heard if it was cut off. Empty: nothing is noted.
+	Text string
+	// Protected keeps callers from interrupting it: see Interruption.
+	Protected bool
+}
+
+// HeardStatus says how it is known how much of a Speech was heard.
+type HeardStatus uint8
+
+const (
+	// HeardAll: the carrier has confirmed that it was played to its end.
+	HeardAll HeardStatus = iota
+	// HeardUnconfirmed: by the clock it was played to its end, but the carrier
+	// has not said so.
+	HeardUnconfirmed
+	// HeardCut: it was cut off, by the caller, by Clear or by the end of the
+	// call.
+	HeardCut
+)
+
+// String returns "all", "unconfirmed" or "cut".
+func (s HeardStatus) String() string {
+	names := [...]string{"all", "unconfirmed", "cut"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return fmt.Sprintf("heard(%d)", uint8(s))
+}
+
+// Heard is how much of a Speech the caller has heard.
+type Heard struct {
+	Status   HeardStatus
+	Duration time.Duration
+}
+
+// Speech is something that the agent says: queued, being played, or done with.
+type Speech struct {
+	session   *Session
+	utterance Utterance
+
+	done  chan struct{}
+	heard Heard // valid once done is closed
+	err   error // likewise: what the reader failed with
+
+	// Guarded by player.mu, in samples of the stream's outgoing sound.
+	begun   bool
+	start   int64
+	end     int64 // valid if written
+	written bool  // all of it is in the stream's buffer
+	settled bool
+	at      time.Duration // media time of its beginning
+	total   int64         // length, if the reader tells; else 0
+}
+
+// Done is closed when it is known how much was heard.
+func (p *Speech) Done() <-chan struct{} { return p.done }
+
+// Wait returns how much was heard, once that is known. The error is that of ctx,
+// if it ends first, or that of the reader, if it failed; what it had delivered
+// was still played.
+func (p *Speech) Wait(ctx context.Context) (Heard, error) {
+	select {
+	case <-p.done:
+		return p.heard, p.err
+	case <-ctx.Done():
+		return Heard{}, ctx.Err()
+	}
+}
+
+// Speak plays r to the caller, after what is already queued, and returns at
+// once. It is Say for sound without words.
+func (s *Session) Speak(r audio.Reader) *Speech { return s.Say(Utterance{Audio: r}) }
+
+// Say plays an utterance to the caller, after what is already queued, and
+// returns at once. At most 64 may be queued; another one is cut off before it
+// begins, with ErrQueueFull.
+func (s *Session) Say(u Utterance) *Speech {
+	p := &Speech{session: s, utterance: u, done: make(chan struct{})}
+	s.player.say(p)
+	return p
+}
+
+// Clear stops what is being said and drops what was to be said, so that the
+// caller hears nothing more of it. It returns how much sound was dropped that
+// had been queued for the stream.
+func (s *Session) Clear() time.Duration { return s.player.clear(false) }
+
+// ErrQueueFull tells that too much is waiting to be said.
+var ErrQueueFull = errors.New("call: too many utterances are queued")
+
+const maxQueued = 64
+
+// player plays one utterance after the other. Its goroutine exists only while
+// there is something to play.
+type player struct {
+	session *Session
+
+	mu      sync.Mutex // guards what follows
+	queue   []*Speech  // not begun
+	pending []*Speech  // begun and not settled, in order
+	running bool
+	ended   bool
+
+	buf, pcm []int16 // of the goroutine
+}
+
+func (q *player) init(s *Session) { q.session = s }
+
+func (q *player) say(p *Speech) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.ended:
+		p.err = ErrEnded
+		q.settle(p, Heard{Status: HeardCut})
+		return
+	case len(q.queue) >= maxQueued:
+		p.err = ErrQueueFull
+		q.settle(p, Heard{Status: HeardCut})
+		return
+	}
+	q.queue = append(q.queue, p)
+	if !q.running {
+		q.running = true
+		q.session.live.task(q.run)
+	}
+}
+
+func (q *player) run() {
+	for {
+		p := q.next()
+		if p == nil {
+			return
+		}
+		q.play(p)
+	}
+}
+
+// next takes the first of the queue, or ends the goroutine.
+func (q *player) next() *Speech {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.queue) == 0 {
+		q.running = false
+		return nil
+	}
+	p := q.queue[0]
+	q.queue = q.queue[1:]
+	q.pending = append(q.pending, p)
+	pos := q.session.conn.Position()
+	p.begun = true
+	p.start = pos.Written
+	p.at = q.session.Now() + audio.Duration(int(pos.Written-pos.Heard), q.session.format.Rate)
+	return p
+}
+
+// play moves an utterance into the stream's buffer, which paces it.
+func (q *player) play(p *Speech) {
+	err := q.copy(p)
+	if c, ok := p.utterance.Audio.(io.Closer); ok {
+		err = errors.Join(err, c.Close())
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if p.settled {
+		return
+	}
+	p.err = err
+	p.written = true
+	p.end = q.session.conn.Mark()
+	if p.end == p.start {
+		q.settle(p, Heard{Status: HeardAll})
+	}
+}
+
+func (q *player) copy(p *Speech) (err error) {
+	defer recoverTo(&err)
+	src, rate := p.utterance.Audio, q.session.format.Rate
+	if src == nil {
+		return nil
+	}
+	var resampler *audio.Resampler
+	if src.Rate() != rate {
+		if resampler, err = audio.NewResampler(src.Rate(), rate); err != nil {
+			return err
+		}
+	}
+	if l, ok := src.(interface{ Len() int }); ok {
+		p.total = int64(l.Len()) * int64(rate) / int64(src.Rate())
+	}
+	if n := max(1, src.Rate()/50); len(q.buf) != n {
+		q.buf = make([]int16, n)
+	}
+	generation := q.session.conn.Generation()
+	if q.isSettled(p) {
+		return nil
+	}
+	for {
+		n, err := src.ReadPCM(q.buf)
+		pcm := q.buf[:n]
+		if resampler != nil {
+			q.pcm = resampler.Append(q.pcm[:0], pcm)
+			pcm = q.pcm
+		}
+		if _, werr := q.session.conn.WriteIn(generation, pcm); werr != nil {
+			return nil // cleared, or the call is over: it is settled by whoever did that
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (q *player) isSettled(p *Speech) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return p.settled
+}
+
+// heard is told that playback has come to a position.
+func (q *player) heard(pos int64, confirmed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.pending) > 0 && q.pending[0].written && q.pending[0].end <= pos {
+		p := q.pending[0]
+		h := Heard{Status: HeardAll, Duration: q.duration(p.end - p.start)}
+		if !confirmed {
+			h.Status = HeardUnconfirmed
+		}
+		q.settle(p, h)
+	}
+}
+
+// clear cuts off all that is queued or playing. An interruption leaves what is
+// protected: it does nothing while such a thing plays.
+func (q *player) clear(interruption bool) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	pos := q.session.conn.Clear()
+	q.cut(pos.Heard)
+	kept := q.queue[:0]
+	for _, p := range q.queue {
+		if interruption && p.utterance.Protected {
+			kept = append(kept, p)
+			continue
+		}
+		q.settle(p, Heard{Status: HeardCut})
+	}
+	q.queue = kept
+	return q.duration(pos.Written - pos.Heard)
+}
+
+// cut settles all that has begun, by how far playback has come.
+func (q *player) cut(heard int64) {
+	for len(q.pending) > 0 {
+		p := q.pending[0]
+		if p.written && p.end <= heard {
+			q.settle(p, Heard{Status: HeardUnconfirmed, Duration: q.duration(p.end - p.start)})
+			continue
+		}
+		q.settle(p, Heard{Status: HeardCut, Duration: q.duration(max(0, heard-p.start))})
+	}
+}
+
+// end cuts off everything: the call is over.
+func (q *player) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended = true
+	q.cut(q.session.conn.Position().Heard)
+	for _, p := range q.queue {
+		q.settle(p, Heard{Status: HeardCut})
+	}
+	q.queue = nil
+}
+
+// interruptible reports whether something is playing that may be interrupted.
+func (q *player) interruptible() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, p := range q.pending {
+		if p.utterance.Protected {
+			return false
+		}
+	}
+	return len(q.pending) > 0
+}
+
+// wait waits until all that was to be said is settled.
+func (q *player) wait(ctx context.Context) error {
+	for {
+		last := q.lastSpeech()
+		if last == nil {
+			return nil
+		}
+		select {
+		case <-last.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (q *player) lastSpeech() *Speech {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n := len(q.queue); n > 0 {
+		return q.queue[n-1]
+	}
+	if n := len(q.pending); n > 0 {
+		return q.pending[n-1]
+	}
+	return nil
+}
+
+// settle fixes how much of p was heard, and notes its words. The caller holds
+// mu; p is the first of pending, or not in it.
+func (q *player) settle(p *Speech, h Heard) {
+	if len(q.pending) > 0 && q.pending[0] == p {
+		q.pending = q.pending[1:]
+	}
+	p.settled = true
+	p.heard = h
+	close(p.done)
+	words := p.utterance.Text
+	if h.Status == HeardCut {
+		words = heardWords(words, h.Duration, q.duration(p.total))
+	}
+	if words == "" {
+		return
+	}
+	q.session.transcript.add(q.session.live, transcript.Segment{
+		Speaker: transcript.Agent, Text: words,
+		At: p.at, End: p.at + h.Duration, Confidence: 1, Final: true,
+	})
+}
+
+func (q *player) duration(samples int64) time.Duration {
+	return audio.Duration(int(samples), q.session.format.Rate)
+}
+
+// speakingRate is how many letters a second are spoken, about; it serves where
+// the length of an utterance is not known.
+const speakingRate = 15
+
+// heardWords cuts text to the words that fit into what was heard of the whole.
+func heardWords(text string, heard, whole time.Duration) string {
+	letters := int(heard.Seconds() * speakingRate)
+	if whole > 0 {
+		letters = int(float64(len(text)) * float64(heard) / float64(whole))
+	}
+	if letters >= len(text) {
+		return text
+	}
+	return text[:max(0, strings.LastIndexByte(text[:letters+1], ' '))]
+}
+
+// ended turns the end of the stream into the end of the call.
+func ended(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrEnded, err)
+}

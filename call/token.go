@@ -1,0 +1,72 @@
+package call
+
+import (
+	"crypto/rand"
+	"strings"
+	"sync"
+	"time"
+)
+
+// tokenLife is how long a media socket may take to come after its address has
+// been given to the carrier: an announcement plays in between.
+const tokenLife = 2 * time.Minute
+
+// tokens are the media sockets that are expected. A token is 130 random bits,
+// stands in the path of one socket's address, admits one socket to one call and
+// is gone with its first use.
+type tokens struct {
+	mu      sync.Mutex
+	pending map[string]ticket
+}
+
+type ticket struct {
+	call    *live
+	expires time.Time
+}
+
+// newID returns a random word of 26 lower-case letters and digits.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// issue returns a token for l: the one it has, as long as that is unused, since
+// a carrier that asks twice must be told the same.
+func (t *tokens) issue(l *live, now time.Time) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pending == nil {
+		t.pending = make(map[string]ticket)
+	}
+	if _, ok := t.pending[l.token]; !ok {
+		l.token = newID()
+	}
+	t.pending[l.token] = ticket{call: l, expires: now.Add(tokenLife)}
+	return l.token
+}
+
+// take returns the call that a token admits to, and makes it useless.
+func (t *tokens) take(token string, now time.Time) *live {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k, ok := t.pending[token]
+	if !ok {
+		return nil
+	}
+	delete(t.pending, token)
+	if now.After(k.expires) {
+		return nil
+	}
+	return k.call
+}
+
+// restore makes a token good again whose socket did not come about.
+func (t *tokens) restore(l *live, token string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pending[token] = ticket{call: l, expires: now.Add(tokenLife)}
+}
+
+// revoke forgets the token of a call that is over.
+func (t *tokens) revoke(l *live) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.pending, l.token)
+}
