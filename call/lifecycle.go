@@ -38,6 +38,8 @@ type life struct {
 
 	// Step is the cleanup step that is being done, 0 before Ending.
 	Step step `json:"step,omitempty"`
+	// Cleaned tells that all steps but the last are through.
+	Cleaned bool `json:"cleaned,omitempty"`
 	// Settled tells that the carrier's side of the call is known to be over, or
 	// that nothing more can be learned about it.
 	Settled bool `json:"settled,omitempty"`
@@ -503,8 +505,7 @@ func (t *turn) end(cause Cause, detail string) {
 		// hang up by.
 		t.start(timerSettle, dialWait)
 	}
-	t.Step = stepSockets
-	t.todo = append(t.todo, effect{kind: doStep, step: stepSockets})
+	t.begin(stepSockets)
 }
 
 // hungUp is told when the carrier has confirmed our hang-up. For a call that
@@ -532,10 +533,8 @@ func (t *turn) settleTimeout() {
 }
 
 func (t *turn) settle() {
-	if !t.Settled {
-		t.Settled = true
-		t.next()
-	}
+	t.Settled = true
+	t.conclude()
 }
 
 func (t *turn) stepDone(s step) {
@@ -548,20 +547,23 @@ func (t *turn) stepDone(s step) {
 		t.State = outcome(t.life)
 		t.stop(timerSettle)
 	case stepMetrics:
-		t.Step = stepRecord
-		if t.Settled {
-			t.todo = append(t.todo, effect{kind: doStep, step: stepRecord})
-		}
+		t.Cleaned = true
+		t.conclude()
 	default:
-		t.Step++
-		t.todo = append(t.todo, effect{kind: doStep, step: t.Step})
+		t.begin(s + 1)
 	}
 }
 
-// next goes on with the last step, if it has waited for the carrier.
-func (t *turn) next() {
-	if t.State == Ending && t.Step == stepRecord {
-		t.todo = append(t.todo, effect{kind: doStep, step: stepRecord})
+func (t *turn) begin(s step) {
+	t.Step = s
+	t.todo = append(t.todo, effect{kind: doStep, step: s})
+}
+
+// conclude begins the last step when the others are through and the carrier's
+// side is settled.
+func (t *turn) conclude() {
+	if t.Cleaned && t.Settled && t.Step == stepMetrics {
+		t.begin(stepRecord)
 	}
 }
 
@@ -569,7 +571,7 @@ func (t *turn) next() {
 // socket is there any more, and the carrier is told to end what it has.
 func (t *turn) recovered() {
 	t.Stream = streamGone
-	t.Step = stepNone
+	t.Step, t.Cleaned = stepNone, false
 	if t.State >= Ending {
 		// The end had begun; do all of it again, each step is safe to repeat.
 		cause, detail := t.Cause, t.Detail
