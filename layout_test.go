@@ -1,0 +1,105 @@
+package switchboard_test
+
+import (
+	"bufio"
+	"bytes"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/switchboard-voice/switchboard"
+
+// rooms says what each package may import of this module and of others, and
+// why. What is not here is not allowed; tests are not looked at, so that heavy
+// helpers may be used in them.
+var rooms = map[string]struct {
+	own     []string // packages of this module
+	outside []string // modules
+	why     string
+}{
+	"":                          {nil, nil, "documentation only"},
+	"audio":                     {nil, []string{"github.com/zaf/g711"}, "samples know nothing but the G.711 tables"},
+	"audio/audiotest":           {[]string{"audio"}, nil, "for tests of sound"},
+	"telephony":                 {nil, nil, "the words of the telephone network need the standard library only"},
+	"stream":                    {[]string{"audio", "internal/wheel"}, []string{"github.com/gorilla/websocket"}, "sound over WebSockets, whoever calls"},
+	"routing":                   {[]string{"telephony"}, nil, "decides by numbers"},
+	"recording":                 {[]string{"audio"}, nil, "keeps sound"},
+	"recording/recordingtest":   {[]string{"audio", "recording"}, nil, "judges storages and recorders"},
+	"transcript":                {[]string{"audio"}, nil, "turns sound into words"},
+	"transcript/transcripttest": {[]string{"audio", "transcript"}, nil, "judges transcribers"},
+	"telephony/twilio":          {[]string{"audio", "telephony", "stream", "internal/guard"}, []string{"github.com/twilio/twilio-go", "github.com/golang-jwt/jwt", "github.com/pkg/errors", "github.com/golang/mock"}, "a carrier, with its SDK"},
+	"telephony/sim":             {[]string{"audio", "telephony"}, []string{"github.com/gorilla/websocket"}, "a simulated carrier shares no code with the adapters it tests"},
+	"call":                      {[]string{"audio", "telephony", "stream", "routing", "recording", "transcript"}, []string{"github.com/cenkalti/backoff"}, "where all of it meets; no carrier, no SDK"},
+	"call/calltest":             {[]string{"audio", "call", "telephony", "telephony/sim", "telephony/twilio", "internal/memnet"}, []string{"github.com/google/go-cmp"}, "a telephone network for tests"},
+	"call/callhttp":             {[]string{"call", "recording", "telephony", "transcript"}, []string{"github.com/danielgtaylor/huma"}, "the REST API over a service"},
+	"call/sqlstore":             {[]string{"call", "telephony"}, []string{"modernc.org/sqlite"}, "records in a database"},
+	"internal/guard":            {[]string{"telephony"}, nil, "HTTP towards carriers"},
+	"internal/memnet":           {nil, nil, "a network in memory"},
+	"internal/wheel":            {nil, nil, "timers for many streams"},
+}
+
+type pkg struct {
+	path    string
+	imports []string
+}
+
+// packages lists the module's packages with what each imports directly.
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	lines := bufio.NewScanner(bytes.NewReader(out))
+	for lines.Scan() {
+		f := strings.Fields(lines.Text())
+		all = append(all, pkg{path: f[0], imports: f[1:]})
+	}
+	return all
+}
+
+func TestArrows(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(strings.TrimPrefix(p.path, module), "/")
+		if strings.HasPrefix(name, "examples") {
+			continue // they may use everything
+		}
+		room, ok := rooms[name]
+		if !ok {
+			t.Errorf("%s is in no room: add it to the table with a reason", p.path)
+			continue
+		}
+		for _, i := range p.imports {
+			own, ours := strings.CutPrefix(i, module+"/")
+			switch {
+			case ours && !slices.Contains(room.own, own):
+				t.Errorf("%s imports %s: not allowed (%s)", name, own, room.why)
+			case !ours && strings.Contains(strings.Split(i, "/")[0], ".") && !slices.ContainsFunc(room.outside, func(m string) bool { return strings.HasPrefix(i, m) }):
+				t.Errorf("%s imports %s: not allowed (%s)", name, i, room.why)
+			}
+		}
+	}
+}
+
+// A host that imports call compiles three modules of others and no SDK.
+func TestCallIsLight(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", `{{with .Module}}{{.Path}}{{end}}`, module+"/call").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	got := strings.Fields(string(out))
+	slices.Sort(got)
+	got = slices.Compact(got)
+	want := []string{
+		"github.com/cenkalti/backoff/v4",
+		"github.com/gorilla/websocket",
+		module,
+		"github.com/zaf/g711",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("call needs the modules %q, want %q", got, want)
+	}
+}
