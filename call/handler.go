@@ -53,6 +53,12 @@ func (s *Service) Handler() http.Handler {
 	})
 }
 
+// IncomingURL is the address that a carrier shall ask, with POST, what to do
+// with calls that come in: what is entered as the voice URL of a number.
+func (s *Service) IncomingURL(provider string) string {
+	return s.cfg.PublicURL + "webhook/" + provider + "/incoming"
+}
+
 // serveWebhook verifies a webhook and hands it to whom it concerns.
 func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path string, part []string) {
 	provider, ok := s.providers[part[1]]
