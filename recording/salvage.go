@@ -1,0 +1,122 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/switchboard-voice/switchboard/audio"
+)
+
+// ErrInUse tells that a file is still being written.
+var ErrInUse = errors.New("recording: still being written")
+
+// Unfinished returns the keys, sorted, of files that were begun and neither
+// committed nor aborted, without those that this Dir is writing now: what a
+// process that was killed has left, and what could not be committed. Either
+// [Dir.Salvage] or [Dir.Remove] is to follow.
+func (d *Dir) Unfinished() ([]string, error) {
+	root, err := os.OpenRoot(d.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("recording: dir: unfinished: %w", err)
+	}
+	defer root.Close()
+	var keys []string
+	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		dir, base := path.Split(name)
+		base, hidden := strings.CutPrefix(base, partPrefix)
+		base, part := strings.CutSuffix(base, partSuffix)
+		key := dir + base
+		if hidden && part && e.Type().IsRegular() && CheckKey(key) == nil && d.isWriting(key) == nil {
+			keys = append(keys, key)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("recording: dir: unfinished: %w", err)
+	}
+	return keys, nil
+}
+
+// Salvage publishes an unfinished WAV file: it mends the header, which may tell
+// of less audio than the file holds, and commits the file. The Recording is
+// marked Interrupted; when it was created is told by the file's own time.
+//
+// The error wraps ErrNotFound if nothing unfinished lies under the key, ErrInUse
+// if this Dir is writing it, or audio.ErrWAV if it is no WAV file; such a file
+// stays where it is.
+func (d *Dir) Salvage(_ context.Context, key string) (Recording, error) {
+	rec, err := d.salvage(key)
+	if err != nil {
+		return Recording{}, fmt.Errorf("recording: dir: salvage: %w", err)
+	}
+	return rec, nil
+}
+
+func (d *Dir) salvage(key string) (Recording, error) {
+	if err := CheckKey(key); err != nil {
+		return Recording{}, err
+	}
+	if d.isWriting(key) != nil {
+		return Recording{}, fmt.Errorf("%w: %s", ErrInUse, key)
+	}
+	root, err := os.OpenRoot(d.Path)
+	if err != nil {
+		return Recording{}, notFound(err, key)
+	}
+	defer root.Close()
+	f, err := root.OpenFile(partName(key), os.O_RDWR, 0)
+	if err != nil {
+		return Recording{}, notFound(err, key)
+	}
+	rec, err := mend(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return Recording{}, err
+	}
+	rec.Storage, rec.Key = d.Name(), key
+	return rec, d.publish(key)
+}
+
+// mend makes a whole WAV file of an unfinished one and describes it.
+func mend(f *os.File) (Recording, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return Recording{}, err
+	}
+	if err := audio.RepairWAV(f, info.Size()); err != nil {
+		return Recording{}, err
+	}
+	wav, err := audio.NewWAVReader(io.NewSectionReader(f, 0, headerBytes))
+	if err != nil {
+		return Recording{}, err
+	}
+	if wav.Channels() != channels || wav.Format().Encoding != audio.PCM16 {
+		return Recording{}, fmt.Errorf("%w: not one of a call", audio.ErrWAV)
+	}
+	frames := min((info.Size()-headerBytes)/frameBytes, maxFrames)
+	size := headerBytes + frames*frameBytes
+	if err := errors.Join(f.Truncate(size), f.Sync()); err != nil {
+		return Recording{}, err
+	}
+	length := audio.Duration(int(frames), wav.Rate())
+	return Recording{
+		Format:      "wav",
+		Channels:    channels,
+		Rate:        wav.Rate(),
+		Duration:    length,
+		Size:        size,
+		CreatedAt:   info.ModTime().Add(-length),
+		Interrupted: true,
+	}, nil
+}

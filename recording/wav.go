@@ -1,0 +1,142 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// WAV records calls as stereo WAV files, the caller left and the agent right,
+// with 16 bits a sample at the rate of the call's stream. A file lies in its
+// Storage under the day it began (in UTC) and the id of its call:
+// "2006/01/02/<call id>.wav"; a call that is recorded again gets "-2" and so on.
+//
+// A file can be played at every moment while it is written, and holds all that
+// was heard until a second ago. Each recording has one goroutine, which ends
+// before Close returns; if Close did not wait for a slow disk, it ends as soon
+// as the disk answers, and a second Close waits for that.
+//
+// The fields must not change once calls are recorded.
+type WAV struct {
+	// Storage takes the recordings of calls that do not name another.
+	Storage Storage
+	// Others are storages that Info.Storage may name.
+	Others []Storage
+
+	// Buffer is how far, in time, a recording may be ahead of its disk before
+	// audio is dropped, and how far one track may lag behind the other. It
+	// costs 32 kB of memory a second and call at 8 kHz. Zero means 10 seconds.
+	Buffer time.Duration
+	// Sync is how often what was written is handed to the device, which bounds
+	// what a loss of power takes. Zero means every second; negative means only
+	// at the end.
+	Sync time.Duration
+}
+
+// Bounds and defaults of a WAV.
+const (
+	defaultBuffer = 10 * time.Second
+	minBuffer     = time.Second
+	maxBuffer     = 10 * time.Minute
+	defaultSync   = time.Second
+
+	// flushEvery is how much audio is gathered for one write.
+	flushEvery = 500 * time.Millisecond
+
+	minRate, maxRate = 4000, 192000
+
+	// maxTakes bounds the search for a free key of one call.
+	maxTakes = 100
+)
+
+// Validate tells what is wrong with the settings, those of the storages
+// included.
+func (w *WAV) Validate() error {
+	if w.Buffer != 0 && (w.Buffer < minBuffer || w.Buffer > maxBuffer) {
+		return fmt.Errorf("recording: Buffer %v is not between %v and %v", w.Buffer, minBuffer, maxBuffer)
+	}
+	names := make(map[string]bool)
+	for _, st := range append([]Storage{w.Storage}, w.Others...) {
+		if st == nil {
+			return errors.New("recording: a Storage is nil")
+		}
+		if names[st.Name()] {
+			return fmt.Errorf("recording: two storages are named %q", st.Name())
+		}
+		names[st.Name()] = true
+		if v, ok := st.(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Record begins the recording of one call.
+func (w *WAV) Record(ctx context.Context, info Info) (Sink, error) {
+	s, err := w.record(ctx, info)
+	if err != nil {
+		return nil, fmt.Errorf("recording: record: %w", err)
+	}
+	return s, nil
+}
+
+func (w *WAV) record(ctx context.Context, info Info) (*wavSink, error) {
+	if info.CallID == "" {
+		return nil, errors.New("no call id")
+	}
+	if err := checkRate(info.Format.Rate); err != nil {
+		return nil, err
+	}
+	storage, err := w.storage(info.Storage)
+	if err != nil {
+		return nil, err
+	}
+	if info.StartedAt.IsZero() {
+		info.StartedAt = time.Now()
+	}
+	file, key, err := create(ctx, storage, info)
+	if err != nil {
+		return nil, err
+	}
+	s := newWAVSink(w, info, file)
+	s.storage, s.key = storage.Name(), key
+	if s.writeHeader(); s.err != nil {
+		return nil, errors.Join(s.err, file.Abort())
+	}
+	go s.run()
+	return s, nil
+}
+
+func (w *WAV) storage(name string) (Storage, error) {
+	if w.Storage != nil && (name == "" || name == w.Storage.Name()) {
+		return w.Storage, nil
+	}
+	for _, st := range w.Others {
+		if name == st.Name() {
+			return st, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", ErrUnknownStorage, name)
+}
+
+// create makes a new file under the first key of the call that is free.
+func create(ctx context.Context, storage Storage, info Info) (file File, key string, err error) {
+	for take := 1; take <= maxTakes; take++ {
+		key = callKey(info.CallID, info.StartedAt, take)
+		file, err = storage.Create(ctx, key)
+		if !errors.Is(err, ErrExists) {
+			break
+		}
+	}
+	return file, key, err
+}
+
+func checkRate(rate int) error {
+	if rate < minRate || rate > maxRate {
+		return fmt.Errorf("rate %d is not between %d and %d", rate, minRate, maxRate)
+	}
+	return nil
+}

@@ -1,0 +1,408 @@
+package recording
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/audio"
+)
+
+const (
+	// maxJump is how far a frame may be ahead of the recording. One further
+	// ahead is believed only if so much time has really passed, so that a
+	// carrier's broken clock does not fill the disk with silence.
+	maxJump = time.Minute
+
+	// publishGrace bounds publishing when Close did not wait for it.
+	publishGrace = 10 * time.Second
+)
+
+// wavSink records one call. The newest stretch of the recording lies in a ring
+// of stereo samples into which WriteFrame puts both tracks at their places. The
+// goroutine of run copies what is new from there into the file; where one track
+// lags behind, that stretch is written once more. So nothing waits for a silent
+// track, and the file is never behind by more than one flush.
+//
+// Positions count stereo samples from the start of the stream.
+type wavSink struct {
+	storage, key string
+	rate         int
+	startedAt    time.Time
+	syncEvery    time.Duration // negative means only at the end
+
+	pending chan struct{}        // wakes run early; one is as good as many
+	stop    chan context.Context // gets that of the first Close
+	done    chan struct{}        // closed when run has ended
+
+	mu      sync.Mutex
+	ring    []int16 // interleaved; position p lies at p modulo ring length
+	size    int64   // positions that the ring holds
+	head    int64   // end of what is known; the ring holds what is before it
+	tracks  [channels]wavTrack
+	dropped int64 // samples, both tracks
+	full    bool  // audio was refused because a WAV file cannot be longer
+	closed  bool
+	err     error // the first error of the file; nothing is written after it
+	kept    int64 // what the file's header tells of
+	settled bool  // result and failure will not change
+	result  Recording
+	failure error
+
+	// Of run alone.
+	file    File
+	scratch []byte
+	written int64 // end of what the file holds
+	synced  time.Time
+	dirty   bool // something was written since
+}
+
+// wavTrack is what one side of the recording has of its own. The samples from
+// first to next are in the ring and not yet in the file.
+type wavTrack struct{ first, next int64 }
+
+func newWAVSink(w *WAV, info Info, file File) *wavSink {
+	rate := info.Format.Rate
+	size := audio.Samples(cmp.Or(w.Buffer, defaultBuffer), rate)
+	return &wavSink{
+		rate:      rate,
+		startedAt: info.StartedAt,
+		syncEvery: cmp.Or(w.Sync, defaultSync),
+		pending:   make(chan struct{}, 1),
+		stop:      make(chan context.Context, 1),
+		done:      make(chan struct{}),
+		ring:      make([]int16, channels*size),
+		size:      int64(size),
+		kept:      -1,
+		file:      file,
+		scratch:   make([]byte, frameBytes*audio.Samples(flushEvery, rate)),
+		synced:    time.Now(),
+	}
+}
+
+// position is where a moment of the media clock falls, rounded to the nearest
+// sample: the clock counts nanoseconds, of which not every rate has a whole
+// number in a sample.
+func (s *wavSink) position(at time.Duration) int64 {
+	whole, rest := int64(at/time.Second), int64(at%time.Second)
+	rate := int64(s.rate)
+	return whole*rate + (rest*rate+int64(time.Second)/2)/int64(time.Second)
+}
+
+// WriteFrame puts the frame in its place. It drops, and counts, what is behind
+// the ring or behind its own track, what the ring has no room for because the
+// disk is behind, and what is too far ahead to be true.
+func (s *wavSink) WriteFrame(f *audio.Frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.err != nil || int(f.Track) >= channels {
+		return
+	}
+	kept := 0
+	if f.Format.Rate == s.rate && f.At >= 0 && s.believable(f.At) {
+		kept = s.place(int(f.Track), s.position(f.At), f.PCM)
+	}
+	if lost := len(f.PCM) - kept; lost > 0 {
+		s.wake()
+		if !f.Filled && f.Format.Rate > 0 {
+			s.dropped += int64(lost) * int64(s.rate) / int64(f.Format.Rate)
+		}
+	}
+}
+
+// believable reports whether the recording may already have come to at.
+func (s *wavSink) believable(at time.Duration) bool {
+	return at <= audio.Duration(int(s.head), s.rate)+maxJump || at <= time.Since(s.startedAt)+maxJump
+}
+
+// place copies pcm, which begins at pos, into the ring and returns how many
+// samples it took.
+func (s *wavSink) place(side int, pos int64, pcm []int16) int {
+	t := &s.tracks[side]
+	if early := max(t.next, s.head-s.size) - pos; early > 0 {
+		pcm = pcm[min(early, int64(len(pcm))):]
+		pos += early
+	}
+	limit := s.oldest(pos) + s.size
+	if limit > maxFrames {
+		limit = maxFrames
+		s.full = s.full || pos+int64(len(pcm)) > limit
+	}
+	pcm = pcm[:max(0, min(int64(len(pcm)), limit-pos))]
+	if len(pcm) == 0 {
+		return 0
+	}
+	end := pos + int64(len(pcm))
+	s.advance(end)
+	if t.first == t.next {
+		t.first = pos
+	}
+	t.next = end
+
+	at := int(pos % s.size)
+	n := min(len(pcm), int(s.size)-at)
+	copySide(s.ring[channels*at+side:], pcm[:n])
+	copySide(s.ring[side:], pcm[n:])
+	if t.next-t.first > s.size/4 || end-s.oldest(end) > s.size/4*3 {
+		s.wake()
+	}
+	return len(pcm)
+}
+
+// copySide copies samples to every second place of dst.
+func copySide(dst, src []int16) {
+	for i, v := range src {
+		dst[channels*i] = v
+	}
+}
+
+// oldest is the first position in the ring that is not yet in the file, or pos
+// if there is none before it.
+func (s *wavSink) oldest(pos int64) int64 {
+	for _, t := range s.tracks {
+		if t.first < t.next {
+			pos = min(pos, t.first)
+		}
+	}
+	return pos
+}
+
+// advance moves the head forward to end, over silence.
+func (s *wavSink) advance(end int64) {
+	from := max(s.head, end-s.size)
+	if from >= end {
+		return
+	}
+	s.head = end
+	at, n := from%s.size, end-from
+	first := min(n, s.size-at)
+	clear(s.ring[channels*at : channels*(at+first)])
+	clear(s.ring[:channels*(n-first)])
+}
+
+func (s *wavSink) wake() {
+	select {
+	case s.pending <- struct{}{}:
+	default:
+	}
+}
+
+// run writes the file until Close, and then publishes it.
+func (s *wavSink) run() {
+	defer close(s.done)
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-s.pending:
+		case ctx := <-s.stop:
+			s.finish(ctx)
+			return
+		}
+		s.flush()
+		s.syncFile()
+	}
+}
+
+// flush writes what the ring holds and the file does not, then the header.
+func (s *wavSink) flush() {
+	for {
+		g := s.gather()
+		if g.from == g.end || !s.writeAt(g.from, g.end) {
+			break
+		}
+		s.saved(g)
+	}
+	s.writeHeader()
+}
+
+// gathered says what lies in scratch: the positions from to end, and each track
+// as far as it was known then. It may go on to grow while scratch is written.
+type gathered struct {
+	from, end int64
+	known     [channels]int64
+}
+
+// gather copies the oldest samples that are not in the file to scratch: none if
+// there are none, or if they are not to be written any more.
+func (s *wavSink) gather() gathered {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from := s.oldest(s.head)
+	end := from
+	if s.err == nil && !s.settled {
+		for range channels { // one stretch may lead on to the other
+			for _, t := range s.tracks {
+				if t.first < t.next && t.first <= end {
+					end = max(end, t.next)
+				}
+			}
+		}
+	}
+	end = min(end, from+int64(len(s.scratch)/frameBytes))
+	at := from % s.size
+	n := min(end-from, s.size-at)
+	putSamples(s.scratch, s.ring[channels*at:channels*(at+n)])
+	putSamples(s.scratch[n*frameBytes:], s.ring[:channels*(end-from-n)])
+	return gathered{from, end, [channels]int64{s.tracks[0].next, s.tracks[1].next}}
+}
+
+// putSamples writes samples to dst as a WAV file has them.
+func putSamples(dst []byte, src []int16) {
+	for i, v := range src {
+		binary.LittleEndian.PutUint16(dst[2*i:], uint16(v))
+	}
+}
+
+// saved notes that the file holds what was gathered.
+func (s *wavSink) saved(g gathered) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.tracks {
+		t := &s.tracks[i]
+		t.first = max(t.first, min(g.end, g.known[i]))
+	}
+}
+
+// writeAt writes the scratch to the positions from to end.
+func (s *wavSink) writeAt(from, end int64) bool {
+	n, err := s.file.WriteAt(s.scratch[:(end-from)*frameBytes], headerBytes+from*frameBytes)
+	s.written = max(s.written, from+int64(n/frameBytes))
+	s.dirty = true
+	s.fail(err)
+	return err == nil
+}
+
+// writeHeader makes the header tell of all that the file holds.
+func (s *wavSink) writeHeader() {
+	s.mu.Lock()
+	skip := s.settled || s.kept == s.written
+	s.mu.Unlock()
+	if skip {
+		return
+	}
+	h := header(s.rate, s.written)
+	_, err := s.file.WriteAt(h[:], 0)
+	s.fail(err)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.settled {
+		s.kept = s.written
+	}
+}
+
+// syncFile hands the file to the device when it is time.
+func (s *wavSink) syncFile() {
+	const early = flushEvery / 2 // better now than a whole flush too late
+	if s.syncEvery < 0 || time.Since(s.synced) < s.syncEvery-early || !s.dirty || s.failed() {
+		return
+	}
+	s.dirty, s.synced = false, time.Now()
+	s.fail(s.file.Sync())
+}
+
+func (s *wavSink) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+func (s *wavSink) failed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err != nil
+}
+
+// finish writes what is left and publishes the file.
+func (s *wavSink) finish(ctx context.Context) {
+	s.flush()
+	s.pad()
+	s.writeHeader()
+
+	if ctx.Err() != nil { // Close gave up; what there is shall be kept all the same
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), publishGrace)
+		defer cancel()
+	}
+	s.fail(s.file.Commit(ctx))
+	s.settle(nil)
+}
+
+// pad makes the file as long as the recording is: it ends in silence that was
+// never written.
+func (s *wavSink) pad() {
+	s.mu.Lock()
+	head, skip := s.head, s.settled || s.err != nil
+	s.mu.Unlock()
+	if skip || head <= s.written {
+		return
+	}
+	clear(s.scratch[:frameBytes])
+	s.writeAt(head-1, head)
+}
+
+// Close ends the recording, as Sink says.
+func (s *wavSink) Close(ctx context.Context, end time.Duration) (Recording, error) {
+	s.begin(ctx, end)
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		s.settle(context.Cause(ctx))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.result, s.failure
+}
+
+// begin is what only the first Close does.
+func (s *wavSink) begin(ctx context.Context, end time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	if s.believable(end) {
+		// Nothing is placed any more, so the ring need not be cleared.
+		upTo := s.position(end)
+		s.full = s.full || upTo > maxFrames
+		s.head = max(s.head, min(upTo, maxFrames))
+	}
+	s.stop <- ctx
+}
+
+// settle fixes what Close returns; the first one does. gaveUp is why Close did
+// not wait, or nil.
+func (s *wavSink) settle(gaveUp error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.settled {
+		return
+	}
+	s.settled = true
+	s.failure = cmp.Or(s.err, gaveUp)
+	if s.failure != nil {
+		s.failure = fmt.Errorf("recording: %s: %w", s.key, s.failure)
+	}
+	s.result = Recording{
+		Storage:   s.storage,
+		Key:       s.key,
+		Format:    "wav",
+		Channels:  channels,
+		Rate:      s.rate,
+		Duration:  audio.Duration(int(s.kept), s.rate),
+		Size:      headerBytes + s.kept*frameBytes,
+		CreatedAt: s.startedAt,
+		Truncated: s.failure != nil || s.full,
+		Dropped:   audio.Duration(int(s.dropped), s.rate),
+	}
+}
