@@ -229,18 +229,29 @@ func (c *Conn) Format() audio.Format {
 // many it took: fewer than len(pcm) only with ErrCleared, if a Clear overtook it
 // while it waited, ErrClosed after the end, or ErrNotStarted before Start. One
 // goroutine writes at a time. pcm is not kept.
-func (c *Conn) Write(pcm []int16) (int, error) {
+func (c *Conn) Write(pcm []int16) (int, error) { return c.WriteIn(c.Generation(), pcm) }
+
+// Generation counts the Clears so far.
+func (c *Conn) Generation() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clears
+}
+
+// WriteIn is Write for sound that belongs to a generation: once a Clear has
+// begun another one, it takes nothing and returns ErrCleared. So what a writer
+// had in its hands at an interruption does not slip in behind it.
+func (c *Conn) WriteIn(generation int, pcm []int16) (int, error) {
 	taken := 0
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clears := c.clears
 	for {
 		switch {
 		case c.ending:
 			return taken, ErrClosed
 		case c.start.Format.Rate == 0:
 			return taken, ErrNotStarted
-		case c.clears != clears:
+		case c.clears != generation:
 			return taken, ErrCleared
 		}
 		taken += c.out.write(pcm[taken:], c.now())
