@@ -98,6 +98,9 @@ func (s *Session) Drain(ctx context.Context) error {
 	if err := s.player.wait(ctx); err != nil {
 		return err
 	}
+	if s.player.inBackground() {
+		return nil
+	}
 	return s.conn.Drain(ctx)
 }
 
@@ -119,32 +122,40 @@ func (s *Session) agentStarted() bool { return s.media.started.Load() }
 func (s *Session) length() time.Duration { return s.media.length() }
 
 // attach binds a media socket to the call. The call has one in its life: a
-// second one is refused.
+// second one, or one that comes too late, is closed.
 func (l *live) attach(conn *stream.Conn) {
 	session := newSession(l, conn)
+	if !l.claim(session) {
+		l.svc.counts.streamsRefused.Add(1)
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(ErrEnded)
+		_ = conn.Run(ctx, &session.media) // closes it
+	}
+}
+
+// claim makes session the call's and begins to read its stream.
+func (l *live) claim(session *Session) bool {
 	l.mu.Lock()
-	refused := l.session != nil || l.record.State >= Ending
-	if !refused {
-		l.session = session
+	defer l.mu.Unlock()
+	if l.session != nil || l.over || l.record.State >= Ending {
+		return false
 	}
-	l.mu.Unlock()
-	if refused {
-		conn.Close(ErrEnded)
+	l.session = session
+	l.task(session.run)
+	return true
+}
+
+// run reads the stream until it ends.
+func (s *Session) run() {
+	err := s.conn.Run(context.WithoutCancel(s.live.ctx), &s.media)
+	close(s.keys)
+	s.end()
+	close(s.streamDone)
+	in := input{kind: inStreamEnded, orderly: err == nil}
+	if err != nil {
+		in.detail = err.Error()
 	}
-	l.task(func() {
-		err := conn.Run(context.WithoutCancel(l.ctx), &session.media)
-		close(session.keys)
-		close(session.streamDone)
-		session.end()
-		if refused {
-			return
-		}
-		in := input{kind: inStreamEnded, orderly: err == nil}
-		if err != nil {
-			in.detail = err.Error()
-		}
-		l.tell(in)
-	})
+	s.live.tell(in)
 }
 
 // notes collects the segments of a call's transcript.

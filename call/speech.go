@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,11 @@ type Utterance struct {
 	Text string
 	// Protected keeps callers from interrupting it: see Interruption.
 	Protected bool
+	// Background lets it play only as long as there is nothing else to say: hold
+	// music, ringback, the noises of an office. It begins when all before it has
+	// been heard, and the next utterance cuts it off. With audio.Loop it never
+	// ends by itself. Callers do not interrupt it.
+	Background bool
 }
 
 // HeardStatus says how it is known how much of a Speech was heard.
@@ -141,6 +147,9 @@ func (q *player) say(p *Speech) {
 		return
 	}
 	q.queue = append(q.queue, p)
+	if n := len(q.pending); n > 0 && q.pending[n-1].utterance.Background {
+		q.cut(q.session.conn.Clear().Heard) // it is alone: see next
+	}
 	if !q.running {
 		q.running = true
 		q.session.live.task(q.run)
@@ -149,30 +158,42 @@ func (q *player) say(p *Speech) {
 
 func (q *player) run() {
 	for {
-		p := q.next()
-		if p == nil {
+		p, wait := q.next()
+		switch {
+		case wait != nil:
+			<-wait.done
+		case p == nil:
 			return
+		default:
+			q.play(p)
 		}
-		q.play(p)
 	}
 }
 
-// next takes the first of the queue, or ends the goroutine.
-func (q *player) next() *Speech {
+// next takes the first of the queue, or ends the goroutine. Background waits for
+// what is still to be heard, and is left out if there is more to say.
+func (q *player) next() (p, wait *Speech) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for len(q.queue) > 1 && q.queue[0].utterance.Background {
+		q.settle(q.queue[0], Heard{Status: HeardCut})
+		q.queue = q.queue[1:]
+	}
 	if len(q.queue) == 0 {
 		q.running = false
-		return nil
+		return nil, nil
 	}
-	p := q.queue[0]
+	if n := len(q.pending); n > 0 && q.queue[0].utterance.Background {
+		return nil, q.pending[n-1]
+	}
+	p = q.queue[0]
 	q.queue = q.queue[1:]
 	q.pending = append(q.pending, p)
 	pos := q.session.conn.Position()
 	p.begun = true
 	p.start = pos.Written
 	p.at = q.session.Now() + audio.Duration(int(pos.Written-pos.Heard), q.session.format.Rate)
-	return p
+	return p, nil
 }
 
 // play moves an utterance into the stream's buffer, which paces it.
@@ -303,14 +324,21 @@ func (q *player) interruptible() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, p := range q.pending {
-		if p.utterance.Protected {
+		if p.utterance.Protected || p.utterance.Background {
 			return false
 		}
 	}
 	return len(q.pending) > 0
 }
 
-// wait waits until all that was to be said is settled.
+// inBackground reports whether only background plays.
+func (q *player) inBackground() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.pending) > 0 && q.pending[0].utterance.Background
+}
+
+// wait waits until all that was to be said is settled; background is not.
 func (q *player) wait(ctx context.Context) error {
 	for {
 		last := q.lastSpeech()
@@ -328,11 +356,10 @@ func (q *player) wait(ctx context.Context) error {
 func (q *player) lastSpeech() *Speech {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if n := len(q.queue); n > 0 {
-		return q.queue[n-1]
-	}
-	if n := len(q.pending); n > 0 {
-		return q.pending[n-1]
+	for _, p := range slices.Backward(slices.Concat(q.pending, q.queue)) {
+		if !p.utterance.Background {
+			return p
+		}
 	}
 	return nil
 }
