@@ -76,7 +76,8 @@ type Conn struct {
 	read    time.Duration // when something came last
 	pinged  time.Duration
 	ending  bool
-	cause   error         // of the end; nil if it is orderly
+	cause   error // of the end; nil if it is orderly
+	ended   time.Duration
 	broken  bool          // the cause is that writing failed
 	news    chan struct{} // closed when a mark is done; nil: nobody waits
 	stats   Stats
@@ -103,6 +104,7 @@ func newConn(g *Gate, ws *websocket.Conn, p Protocol) *Conn {
 		pending: true,
 		lead:    g.lead(),
 	}
+	c.out = ledger{cutAt: -1, stats: &c.stats} // until the format is known
 	c.timer.Func = c.poke
 	ws.SetReadLimit(g.maxMessage())
 	return c
@@ -169,7 +171,7 @@ func (c *Conn) begin() bool {
 func (c *Conn) end(cause error) {
 	c.mu.Lock()
 	if !c.ending {
-		c.ending, c.cause = true, cause
+		c.ending, c.cause, c.ended = true, cause, c.now()
 	}
 	c.tellNews()
 	c.mu.Unlock()
@@ -193,7 +195,10 @@ func (c *Conn) leave() {
 
 // finish hands on what was heard by the end.
 func (c *Conn) finish(h Handler) {
-	c.tap(h)
+	c.mu.Lock()
+	ended := c.ended
+	c.mu.Unlock()
+	c.tap(h, ended)
 	for {
 		c.mu.Lock()
 		pos, confirmed, ok := c.out.told()

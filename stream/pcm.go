@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
@@ -164,7 +165,7 @@ func (f *pcmFields) scan(data []byte) bool {
 }
 
 func skip(data []byte, i int, set string) int {
-	for bytes.IndexByte([]byte(set), data[i]) >= 0 {
+	for strings.IndexByte(set, data[i]) >= 0 {
 		i++
 	}
 	return i

@@ -35,8 +35,9 @@ func (c *Conn) readAll(h Handler) error {
 		return nil
 	})
 	c.ws.SetPongHandler(func(string) error {
-		c.heardFrom(0)
-		c.tap(h)
+		if now, ending := c.heardFrom(0); !ending {
+			c.tap(h, now)
+		}
 		return nil
 	})
 	c.ws.SetCloseHandler(func(int, string) error { return nil }) // the writer answers
@@ -189,7 +190,7 @@ func (c *Conn) receive(h Handler, typ int, data []byte, now time.Duration) (stop
 	case KindText:
 		h.Text(m.Text)
 	}
-	c.tap(h)
+	c.tap(h, now)
 	return false, err
 }
 
@@ -365,12 +366,11 @@ func (c *Conn) receiveMark(number uint32, now time.Duration) {
 // tap delivers what was heard since the last time. Audio that was played
 // without a pause stays without one; after a pause it is put where the media
 // clock was when it began, but never before the end of what came before.
-func (c *Conn) tap(h Handler) {
+func (c *Conn) tap(h Handler, now time.Duration) {
 	f := c.in.format
 	if f.Rate == 0 {
 		return
 	}
-	now := c.now()
 	for {
 		c.mu.Lock()
 		payload, played, begins := c.out.tap(now, int64(len(c.in.pcm)), c.in.tapped)

@@ -55,9 +55,7 @@ func (c *Conn) write(h Handler) {
 				c.fail(err)
 				return
 			}
-			if s.samples > 0 {
-				c.sent(s.samples, s.wire)
-			}
+			c.sent(s)
 		case stepEnd:
 			c.sayGoodbye()
 			return
@@ -93,11 +91,11 @@ func (c *Conn) nextStep() step {
 		return step{kind: stepSend, opcode: websocket.PongMessage, data: c.wr.buf}
 	}
 	if c.started {
-		if s, ok := c.nextMessage(now); ok {
+		s, ok := c.nextMessage(now)
+		if ok {
 			return s
-		} else {
-			overdue = min(overdue, s.at)
 		}
+		overdue = min(overdue, s.at)
 	}
 	s := c.nextWatch(now)
 	s.at = min(s.at, overdue)
@@ -181,15 +179,17 @@ func (c *Conn) send(opcode int, data []byte) error {
 	return c.ws.WriteMessage(opcode, data)
 }
 
-// sent notes that audio has left.
-func (c *Conn) sent(samples, wire int) {
+// sent notes that a message has left.
+func (c *Conn) sent(s step) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.out.commit(samples, wire, now)
 	c.stats.MessagesOut++
-	c.stats.BytesOut += int64(len(c.wr.buf))
-	signal(c.space)
+	c.stats.BytesOut += int64(len(s.data))
+	if s.samples > 0 {
+		c.out.commit(s.samples, s.wire, now)
+		signal(c.space)
+	}
 }
 
 // fail ends the stream because writing failed. If the far end only stopped
