@@ -1,0 +1,54 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+)
+
+// migrations holds a directory for each dialect. The files of one, in the order
+// of their names, lead from an empty database to the present schema: the nth
+// makes version n. A file that was released never changes.
+//
+//go:embed migrations
+var migrations embed.FS
+
+// migrate brings the schema up to date, all of it or nothing. It is one
+// transaction that begins by writing, so that of several processes that open the
+// same database the first migrates, and the others wait and find it done.
+func (d *dialect) migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Glob(migrations, d.migrations+"/*.sql") // sorted
+	if err != nil {
+		return err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after Commit
+	if _, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)`); err != nil {
+		return err
+	}
+	var version int
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM schema_version`).Scan(&version); err != nil {
+		return err
+	}
+	if version > len(files) {
+		return fmt.Errorf("schema version %d is newer than this program, which knows %d", version, len(files))
+	}
+	for i, file := range files[version:] {
+		script, err := migrations.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, string(script)); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO schema_version (version) VALUES ($1)`, version+i+1); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
