@@ -80,7 +80,7 @@ var fieldShapes = map[string]*regexp.Regexp{
 	"RecordingStartTime":       instant,
 	"RecordingStatus":          word,
 	"RecordingTrack":           word,
-	"RecordingUrl":             address,
+	"RecordingUrl":             regexp.MustCompile(`^([a-z]{2,5}://[!-~]+/RE[0-9a-fA-F]{32})?$`),
 	"SequenceNumber":           number,
 	"SipResponseCode":          number,
 	"SpeechResult":             anyText,
