@@ -105,7 +105,8 @@ const (
 // input is something that has happened. Which fields matter depends on kind.
 type input struct {
 	kind    inputKind
-	leg     string            // report, dialed, found
+	leg     string            // the carrier's id for the call
+	request string            // its id for the dial, where that is another one
 	status  telephony.Status  // report, checked
 	talked  bool              // report: the carrier counted time on the line
 	outcome telephony.Outcome // dialFailed
@@ -218,18 +219,18 @@ func (t *turn) take(in input) {
 		t.do(doDial)
 	case inAdmitted:
 		t.Dial = dialAccepted
-		t.adopt(in.leg)
+		t.adopt(in.leg, in.request)
 		t.advance(Connecting)
 		t.start(timerMedia, t.lim.media+t.lim.ring) // the announcement plays first
 		t.start(timerCheck, checkFirst)
 	case inDialed:
-		t.dialed(in.leg)
+		t.dialed(in.leg, in.request)
 	case inDialFailed:
 		t.dialFailed(in)
 	case inReport, inChecked:
 		t.report(in)
 	case inAsked:
-		t.dialed(in.leg)
+		t.dialed(in.leg, in.request)
 		if t.Direction == telephony.Outbound {
 			t.answered() // an outbound call is asked about once it was picked up
 		}
@@ -284,18 +285,19 @@ func (t *turn) advance(s State) {
 	}
 }
 
-// adopt takes the carrier's id for the call when it is first told.
-func (t *turn) adopt(leg string) {
-	if t.Leg == "" {
+// adopt takes the carrier's id for the call when it is first told. Some carriers
+// give a dial an id of its own, and tell that of the call later.
+func (t *turn) adopt(leg, request string) {
+	if t.Leg == "" || t.Leg == request && leg != "" {
 		t.Leg = leg
 	}
 }
 
 // dialed is told by the reply to the dial, or by a webhook that overtook it.
-func (t *turn) dialed(leg string) {
+func (t *turn) dialed(leg, request string) {
 	first := t.Dial != dialAccepted
 	t.Dial = dialAccepted
-	t.adopt(leg)
+	t.adopt(leg, request)
 	if t.State >= Ending {
 		if first { // it was given up while the request was on its way
 			t.do(doHangup)
@@ -352,7 +354,7 @@ func (t *turn) answered() {
 // report is what the carrier says of the call, told or asked.
 func (t *turn) report(in input) {
 	if in.leg != "" {
-		t.dialed(in.leg)
+		t.dialed(in.leg, in.request)
 	}
 	if in.talked {
 		t.answered()

@@ -86,6 +86,11 @@ func TestLife(t *testing.T) {
 		states: []State{Initiated, Connected, Active, Ending, Completed},
 		cause:  HangupRemote,
 	}, {
+		name:   "the carrier's id for the call is not that of the dial",
+		inputs: []input{beginning, {kind: inDialed, leg: "request"}, {kind: inAsked, leg: "CA1", request: "request"}, started, sound, stopped, hungUp},
+		states: []State{Initiated, Connecting, Connected, Active, Ending, Completed},
+		cause:  HangupRemote,
+	}, {
 		name:   "busy",
 		inputs: []input{beginning, dialed, report(telephony.StatusBusy)},
 		states: []State{Initiated, Connecting, Ending, Busy},
@@ -177,6 +182,9 @@ func TestLife(t *testing.T) {
 			}
 			if l.Cause != tt.cause {
 				t.Errorf("cause %q, want %q", l.Cause, tt.cause)
+			}
+			if l.Leg != "" && l.Leg != "CA1" {
+				t.Errorf("the carrier's id is %q", l.Leg)
 			}
 			if n := count(did, doStep); n != int(stepDone)-1 {
 				t.Errorf("%d cleanup steps, want %d", n, stepDone-1)

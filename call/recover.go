@@ -88,10 +88,11 @@ func recoverTo(err *error) {
 // statusInput is the input that a carrier's report is.
 func statusInput(kind inputKind, e telephony.Event) input {
 	return input{
-		kind:   kind,
-		leg:    e.ProviderCallID,
-		status: e.Status,
-		talked: e.Status == telephony.StatusCompleted && e.Duration > 0,
-		detail: e.Cause,
+		kind:    kind,
+		leg:     e.ProviderCallID,
+		request: e.RequestID,
+		status:  e.Status,
+		talked:  e.Status == telephony.StatusCompleted && e.Duration > 0,
+		detail:  e.Cause,
 	}
 }

@@ -297,6 +297,9 @@ func (s *Service) bind(l *live, leg legKey) bool {
 	if other, ok := s.legs[leg]; ok && other != l {
 		return false
 	}
+	if s.legs[l.leg] == l {
+		delete(s.legs, l.leg)
+	}
 	s.legs[leg] = l
 	l.leg = leg
 	return true
