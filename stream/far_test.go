@@ -220,6 +220,18 @@ func (f *far) sendBytes(b []byte) {
 
 func (f *far) listen() {
 	defer close(f.done)
+	type packet struct {
+		data []byte
+		due  time.Time
+	}
+	underway := make(chan packet, 1000)
+	defer close(underway)
+	go func() { // the network
+		for p := range underway {
+			time.Sleep(time.Until(p.due))
+			f.take(p.data)
+		}
+	}()
 	f.ws.SetPingHandler(func(s string) error {
 		f.mu.Lock()
 		f.pings++
@@ -244,7 +256,7 @@ func (f *far) listen() {
 			return
 		}
 		if f.delay > 0 {
-			time.AfterFunc(f.delay, func() { f.take(data) })
+			underway <- packet{data, time.Now().Add(f.delay)}
 			continue
 		}
 		f.take(data)
@@ -320,7 +332,15 @@ func (f *far) heard() []byte {
 	return all
 }
 
-func (f *far) samplesHeard() int64 { return int64(len(f.heard()) / f.width) }
+func (f *far) samplesHeard() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now, all := f.now(), 0
+	for _, s := range f.said {
+		all += min(len(s.payload)/f.width, audio.Samples(max(0, now-s.at), f.rate))
+	}
+	return int64(all)
+}
 
 // story is a Handler that keeps what it is told.
 type story struct {
