@@ -66,7 +66,7 @@ func fileName(id string) string {
 			name[i] = '_'
 		}
 	}
-	if string(name) == id {
+	if id != "" && string(name) == id {
 		return id
 	}
 	sum := sha256.Sum256([]byte(id))

@@ -154,6 +154,10 @@ func (s *wavSink) place(side int, pos int64, pcm []int16) int {
 
 // copySide copies samples to every second place of dst.
 func copySide(dst, src []int16) {
+	if len(src) == 0 {
+		return
+	}
+	dst = dst[:channels*(len(src)-1)+1]
 	for i, v := range src {
 		dst[channels*i] = v
 	}
