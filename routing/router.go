@@ -70,23 +70,3 @@ func (m ByNumber) Route(_ context.Context, req *Request) (Decision, error) {
 	}
 	return Decision{AgentID: agent, Reason: "number " + req.To.String()}, nil
 }
-
-// First asks routers in order and takes the first decision. A router that fails
-// is passed over, and its error stands in Decision.Failed. If none decides, the
-// error wraps ErrNoRoute and all that failed.
-func First(routers ...Router) Router {
-	return RouterFunc(func(ctx context.Context, req *Request) (Decision, error) {
-		var failed []error
-		for _, r := range routers {
-			d, err := r.Route(ctx, req)
-			if err == nil {
-				d.Failed = append(failed, d.Failed...)
-				return d, nil
-			}
-			if !errors.Is(err, ErrNoRoute) {
-				failed = append(failed, err)
-			}
-		}
-		return Decision{}, errors.Join(append([]error{ErrNoRoute}, failed...)...)
-	})
-}
