@@ -2,7 +2,6 @@ package twilio
 
 import (
 	"bytes"
-	"encoding/base64"
 	"math"
 	"strconv"
 	"strings"
@@ -127,20 +126,6 @@ func isSafeID(id []byte) bool {
 		}
 	}
 	return true
-}
-
-// decodeBase64 decodes b in place and returns the length. It takes only the one
-// way to write something: padded, without line breaks, with unused bits zero.
-func decodeBase64(b []byte) (n int, ok bool) {
-	if len(b) == 0 || len(b)%4 != 0 {
-		return 0, false
-	}
-	want := len(b) / 4 * 3
-	for i := 1; i <= 2 && b[len(b)-i] == '='; i++ {
-		want--
-	}
-	n, err := base64.StdEncoding.Strict().Decode(b, b)
-	return n, err == nil && n == want // line breaks are skipped in silence
 }
 
 const maxMillis = math.MaxInt64 / int64(time.Millisecond)
@@ -431,7 +416,7 @@ func (p *Provider) AppendMedia(dst []byte, streamID string, _ audio.Format, payl
 	dst = append(dst, `{"event":"media","streamSid":"`...)
 	dst = appendEscaped(dst, streamID)
 	dst = append(dst, `","media":{"payload":"`...)
-	dst = base64.StdEncoding.AppendEncode(dst, payload)
+	dst = appendBase64(dst, payload)
 	return append(dst, `"}}`...)
 }
 
