@@ -9,10 +9,12 @@ import (
 	"github.com/switchboard-voice/switchboard/call"
 )
 
-// columns are those of the table calls, in the order of columnsOf.
-const columns = `id, version, tenant, idempotency_key, agent_id, direction,
+// columns are those of the table calls after its id. An update leaves the id
+// alone: to set it, even to itself, makes SQLite look through the call's events.
+const columns = `version, tenant, idempotency_key, agent_id, direction,
 	provider, provider_call_id, state, created_at, record`
 
+// columnsOf returns the id of c and the values of columns.
 func columnsOf(c *call.Call) ([]any, error) {
 	record, err := encodeCall(c)
 	if err != nil {
@@ -40,7 +42,7 @@ func (s *Store) create(ctx context.Context, c *call.Call, events []call.Event) (
 	}
 	defer tx.Rollback() // does nothing after Commit
 	created, err := affects(tx.ExecContext(ctx,
-		`INSERT INTO calls (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		`INSERT INTO calls (id, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT DO NOTHING`, values...))
 	switch {
 	case err != nil:
@@ -78,7 +80,7 @@ func (s *Store) update(ctx context.Context, c *call.Call, events []call.Event) e
 	}
 	defer tx.Rollback() // does nothing after Commit
 	updated, err := affects(tx.ExecContext(ctx,
-		`UPDATE calls SET (`+columns+`) = ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		`UPDATE calls SET (`+columns+`) = ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		WHERE id = $1 AND version = $2 - 1`, values...))
 	switch {
 	case s.dialect.taken(err):
