@@ -2,6 +2,7 @@ package recording
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,14 +15,20 @@ import (
 )
 
 // Memory is a Storage for tests: it holds files in memory, without limit, until
-// they are removed. The zero Memory is empty and ready for use.
+// they are removed. The zero Memory is empty, ready for use and named "memory".
 type Memory struct {
+	name string
+
 	mu    sync.Mutex
 	files map[string]*memoryFile // those being written too
 }
 
-// Name returns "memory".
-func (m *Memory) Name() string { return "memory" }
+// NewMemory returns an empty Memory of another name, for tests that need
+// several.
+func NewMemory(name string) *Memory { return &Memory{name: name} }
+
+// Name returns the name.
+func (m *Memory) Name() string { return cmp.Or(m.name, "memory") }
 
 // Create begins a new file.
 func (m *Memory) Create(_ context.Context, key string) (File, error) {

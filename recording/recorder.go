@@ -59,12 +59,6 @@ type Sink interface {
 	Close(ctx context.Context, end time.Duration) (Recording, error)
 }
 
-// Eraser is implemented by a Recorder that can delete what it has kept. Nothing
-// there is no error.
-type Eraser interface {
-	Erase(ctx context.Context, r Recording) error
-}
-
 // Recording describes the kept audio of one call.
 type Recording struct {
 	// Storage and Key say where it is; an empty Key means that nothing was kept.

@@ -17,7 +17,7 @@ import (
 // before Close returns; if Close did not wait for a slow disk, it ends as soon
 // as the disk answers, and a second Close waits for that.
 //
-// The fields must not change once calls are recorded.
+// A WAV is an Eraser. The fields must not change once calls are recorded.
 type WAV struct {
 	// Storage takes the recordings of calls that do not name another.
 	Storage Storage
@@ -90,7 +90,7 @@ func (w *WAV) record(ctx context.Context, info Info) (*wavSink, error) {
 	if err := checkRate(info.Format.Rate); err != nil {
 		return nil, err
 	}
-	storage, err := w.storage(info.Storage)
+	storage, err := w.Lookup(info.Storage)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,21 @@ func (w *WAV) record(ctx context.Context, info Info) (*wavSink, error) {
 	return s, nil
 }
 
-func (w *WAV) storage(name string) (Storage, error) {
+// Erase deletes the audio of rec from the storage it is in.
+func (w *WAV) Erase(ctx context.Context, rec Recording) error {
+	storage, err := w.Lookup(rec.Storage)
+	if err == nil {
+		err = storage.Remove(ctx, rec.Key)
+	}
+	if err != nil {
+		return fmt.Errorf("recording: erase: %w", err)
+	}
+	return nil
+}
+
+// Lookup returns the storage of that name, such as that of a Recording, or the
+// default for an empty one. It fails with ErrUnknownStorage.
+func (w *WAV) Lookup(name string) (Storage, error) {
 	if w.Storage != nil && (name == "" || name == w.Storage.Name()) {
 		return w.Storage, nil
 	}

@@ -707,6 +707,34 @@ func TestWAVChoosesTheStorageByName(t *testing.T) {
 	}
 }
 
+func TestWAVErases(t *testing.T) {
+	st, other := NewMemory("one"), NewMemory("two")
+	w := &WAV{Storage: st, Others: []Storage{other}}
+	var recs []Recording
+	for _, storage := range []*Memory{st, other} {
+		sink, err := w.Record(t.Context(), Info{CallID: "c", Storage: storage.Name(), Format: audio.Telephone, StartedAt: day})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, _ := finish(t, storage, sink, 0)
+		recs = append(recs, rec)
+	}
+	for range 2 { // the second time there is nothing left
+		if err := w.Erase(t.Context(), recs[1]); err != nil {
+			t.Errorf("Erase: %v", err)
+		}
+	}
+	if len(st.Keys()) != 1 || len(other.Keys()) != 0 {
+		t.Errorf("what is left: %v, %v", st.Keys(), other.Keys())
+	}
+	if err := w.Erase(t.Context(), Recording{Storage: "three", Key: "a"}); !errors.Is(err, ErrUnknownStorage) {
+		t.Errorf("Erase elsewhere: %v", err)
+	}
+	if err := w.Erase(t.Context(), Recording{}); !errors.Is(err, ErrInvalidKey) {
+		t.Errorf("Erase of nothing: %v", err)
+	}
+}
+
 func TestWAVDescribesWhatItKept(t *testing.T) {
 	var st Memory
 	w := &WAV{Storage: &st}
