@@ -85,6 +85,10 @@ type Config struct {
 	// call. It is for load tests, and is refused unless PublicURL is on loopback.
 	AllowInsecureStreams bool
 
+	// BrowserOrigins are web origins, such as "https://app.example.com", whose
+	// pages may connect with a Ticket, besides that of PublicURL.
+	BrowserOrigins []string
+
 	// Media are the settings of media sockets; its zero value works.
 	Media *stream.Gate
 
@@ -119,6 +123,9 @@ func (c Config) withDefaults() (Config, error) {
 		name := p.Name()
 		if !validName(name) {
 			return c, fmt.Errorf("provider name %q: only lower-case letters, digits and hyphens", name)
+		}
+		if name == browserName {
+			return c, fmt.Errorf("provider name %q is taken", name)
 		}
 		if names[name] {
 			return c, fmt.Errorf("two providers are named %q", name)

@@ -24,6 +24,7 @@ const maxWebhook = 64 << 10
 //	webhook/{provider}/machine/{id}  who picked up
 //	webhook/{provider}/stream/{id}   how the media stream goes on
 //	ws/stream/{token}                the media stream itself
+//	ws/stream                        a browser's, with a Ticket
 //
 // It serves these paths with the path of PublicURL before them and without, so
 // that a proxy may strip it. Anything else is 404. What is not signed by the
@@ -43,6 +44,8 @@ func (s *Service) Handler() http.Handler {
 		switch {
 		case len(part) >= 3 && len(part) <= 4 && part[0] == "webhook":
 			s.serveWebhook(w, r, path, part)
+		case len(part) == 2 && part[0] == "ws" && part[1] == "stream":
+			s.serveBrowser(w, r)
 		case len(part) == 3 && part[0] == "ws" && part[1] == "stream":
 			s.serveStream(w, r, part[2])
 		case len(part) == 4 && part[0] == "ws" && part[1] == "stream" && s.cfg.AllowInsecureStreams:
@@ -119,7 +122,7 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 // serveStream admits the media socket that a token was made for.
 func (s *Service) serveStream(w http.ResponseWriter, r *http.Request, token string) {
 	l := s.tokens.take(token, time.Now())
-	if l == nil {
+	if l == nil || l.provider == (browser{}) {
 		s.counts.streamsRefused.Add(1)
 		http.Error(w, "no such stream", http.StatusForbidden)
 		return
@@ -145,7 +148,7 @@ func (s *Service) serveInsecure(w http.ResponseWriter, r *http.Request, provider
 		http.Error(w, "no such stream", http.StatusForbidden)
 		return
 	}
-	l, err := s.receive(r.Context(), provider, telephony.Event{Direction: telephony.Inbound}, agentID, "insecure stream")
+	l, err := s.receive(r.Context(), provider, Call{AgentID: agentID, Route: "insecure stream", Options: s.inboundOptions()})
 	if err != nil {
 		s.counts.refused.Add(1)
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)

@@ -43,8 +43,15 @@ func (s *Service) incoming(ctx context.Context, provider Provider, e telephony.E
 	for _, err := range d.Failed {
 		s.log.Warn("router failed", "err", err)
 	}
-	e.Direction = telephony.Inbound
-	l, err := s.receive(ctx, provider, e, d.AgentID, d.Reason, d.Context)
+	l, err := s.receive(ctx, provider, Call{
+		AgentID:        d.AgentID,
+		ProviderCallID: e.ProviderCallID,
+		From:           e.From,
+		To:             e.To,
+		Context:        d.Context,
+		Route:          d.Reason,
+		Options:        s.inboundOptions(),
+	})
 	if err != nil {
 		s.counts.refused.Add(1)
 		s.log.Warn("inbound call turned away", "err", err)
@@ -68,37 +75,31 @@ func (s *Service) route(ctx context.Context, provider Provider, e telephony.Even
 	})
 }
 
-// receive makes a call of what has come in.
-func (s *Service) receive(ctx context.Context, provider Provider, e telephony.Event, agentID, reason string, contexts ...map[string]string) (*live, error) {
-	agent, ok := s.cfg.Agents[agentID]
+// inboundOptions are those of calls about which nobody could be asked.
+func (s *Service) inboundOptions() Options {
+	return Options{
+		Record:     s.cfg.RecordInbound && s.cfg.Recorder != nil,
+		Transcribe: s.cfg.TranscribeInbound && s.cfg.Transcriber != nil,
+	}
+}
+
+// receive makes a call of what has come in, which c describes.
+func (s *Service) receive(ctx context.Context, provider Provider, c Call) (*live, error) {
+	agent, ok := s.cfg.Agents[c.AgentID]
 	if !ok {
-		return nil, fmt.Errorf("%w: %q", ErrUnknownAgent, agentID)
+		return nil, fmt.Errorf("%w: %q", ErrUnknownAgent, c.AgentID)
 	}
-	record := &Call{
-		ID:             "call_" + newID(),
-		AgentID:        agentID,
-		Direction:      telephony.Inbound,
-		Provider:       provider.Name(),
-		ProviderCallID: e.ProviderCallID,
-		From:           e.From,
-		To:             e.To,
-		CreatedAt:      time.Now(),
-		Route:          reason,
-		Options: Options{
-			Record:     s.cfg.RecordInbound && s.cfg.Recorder != nil,
-			Transcribe: s.cfg.TranscribeInbound && s.cfg.Transcriber != nil,
-		},
-	}
-	for _, c := range contexts {
-		record.Context = c
-	}
-	first := life{Direction: telephony.Inbound, Dial: dialAccepted, Leg: e.ProviderCallID}
-	l := s.newLive(record.Clone(), first, provider, agent)
+	c.ID = "call_" + newID()
+	c.Direction = telephony.Inbound
+	c.Provider = provider.Name()
+	c.CreatedAt = time.Now()
+	first := life{Direction: telephony.Inbound, Dial: dialAccepted, Leg: c.ProviderCallID}
+	l := s.newLive(c.Clone(), first, provider, agent)
 	if err := s.admit(l); err != nil {
 		return nil, err
 	}
-	key := legKey{provider.Name(), e.ProviderCallID}
-	if e.ProviderCallID != "" && !s.bind(l, key) {
+	key := legKey{c.Provider, c.ProviderCallID}
+	if c.ProviderCallID != "" && !s.bind(l, key) {
 		l.abandon()
 		if other := s.findLeg(key); other != nil {
 			return other, nil // the same webhook, delivered twice at once
@@ -110,7 +111,7 @@ func (s *Service) receive(ctx context.Context, provider Provider, e telephony.Ev
 		return nil, err
 	}
 	s.counts.received.Add(1)
-	l.begin(input{kind: inAdmitted, leg: e.ProviderCallID})
+	l.begin(input{kind: inAdmitted, leg: c.ProviderCallID})
 	return l, nil
 }
 

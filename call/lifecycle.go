@@ -496,6 +496,8 @@ func (t *turn) end(cause Cause, detail string) {
 	}
 	switch {
 	case t.Settled:
+	case t.Leg == "" && t.Direction == telephony.Inbound:
+		t.Settled = true // there is no carrier: it is a stream and nothing else
 	case t.Leg != "":
 		t.do(doHangup)
 		t.start(timerSettle, settleWait)

@@ -124,17 +124,25 @@ func (s *Service) check(req Request) (Agent, Provider, error) {
 	if len(req.IdempotencyKey) > maxKeyBytes {
 		return nil, nil, fmt.Errorf("%w: IdempotencyKey has more than %d bytes", ErrInvalidRequest, maxKeyBytes)
 	}
-	size := 0
-	for _, m := range []map[string]string{req.Context, req.Metadata} {
+	if err := checkContext(req.Context, req.Metadata); err != nil {
+		return nil, nil, err
+	}
+	return agent, provider, s.checkOptions(req.Options)
+}
+
+func checkContext(maps ...map[string]string) error {
+	entries, size := 0, 0
+	for _, m := range maps {
+		entries += len(m)
 		for k, v := range m {
 			size += len(k) + len(v)
 		}
 	}
-	if len(req.Context)+len(req.Metadata) > maxContextEntries || size > maxContextBytes {
-		return nil, nil, fmt.Errorf("%w: Context and Metadata have more than %d entries or %d bytes",
+	if entries > maxContextEntries || size > maxContextBytes {
+		return fmt.Errorf("%w: Context and Metadata have more than %d entries or %d bytes",
 			ErrInvalidRequest, maxContextEntries, maxContextBytes)
 	}
-	return agent, provider, s.checkOptions(req.Options)
+	return nil
 }
 
 func (s *Service) checkOptions(o Options) error {

@@ -42,6 +42,9 @@ func (s *Service) recoverCall(ctx context.Context, c *Call) error {
 		return fmt.Errorf("life: %w", err)
 	}
 	provider, ok := s.providers[c.Provider]
+	if c.Provider == browserName {
+		provider, ok = browser{}, true
+	}
 	if !ok {
 		return fmt.Errorf("%w: %q", ErrUnknownProvider, c.Provider)
 	}

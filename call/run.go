@@ -36,6 +36,7 @@ type live struct {
 	record  *Call
 	seq     int64
 	session *Session
+	over    bool  // nothing of the call may begin any more
 	last    Event // announces the terminal state
 	final   *Call // the record in it
 
@@ -102,9 +103,17 @@ func (l *live) begin(first input) {
 // abandon gives up a call that has been admitted and will not begin.
 func (l *live) abandon() {
 	l.cancel(ErrEnded)
-	l.svc.tokens.revoke(l)
-	close(l.done)
+	l.close()
 	l.svc.dismiss(l)
+}
+
+// close tells all who wait for the call that it is over.
+func (l *live) close() {
+	l.svc.tokens.revoke(l)
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
+	close(l.done)
 }
 
 // run is the life of a call from its first input to its terminal state.
@@ -113,9 +122,8 @@ func (l *live) run() {
 	for !l.life.State.Terminal() {
 		l.take(<-l.inbox)
 	}
-	l.svc.tokens.revoke(l)
+	l.close()
 	l.svc.counts.ended[l.life.State].Add(1)
-	close(l.done)
 	l.tasks.Wait()
 }
 

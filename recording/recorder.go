@@ -42,6 +42,12 @@ type Recorder interface {
 	Record(ctx context.Context, info Info) (Sink, error)
 }
 
+// An Eraser is a Recorder that can delete what it kept.
+type Eraser interface {
+	// Erase deletes the audio of rec. Nothing there is no error.
+	Erase(ctx context.Context, rec Recording) error
+}
+
 // Sink takes the audio of one call while it is recorded.
 //
 // WriteFrame is called from one goroutine, the media path: it neither blocks
