@@ -182,6 +182,25 @@ func TestRoundTripperThatTracesNothingIsAmbiguous(t *testing.T) {
 	}
 }
 
+func TestBodyIsClosed(t *testing.T) {
+	for _, status := range []int{200, 500} {
+		body := &closeCounter{Reader: strings.NewReader("{}")}
+		New(roundTripper(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Body: body}, nil
+		}), 0).Do(post(t, t.Context(), "http://127.0.0.1/"))
+		if body.closed != 1 {
+			t.Errorf("body of a %d was closed %d times, want once", status, body.closed)
+		}
+	}
+}
+
+type closeCounter struct {
+	io.Reader
+	closed int
+}
+
+func (c *closeCounter) Close() error { c.closed++; return nil }
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -265,6 +265,7 @@ func TestBadMessagesAreErrMessage(t *testing.T) {
 		"payload with bits behind its end":   swap(usualMedia, "AAECAw==", "AAECAx=="),
 		"payload with an escaped line break": swap(usualMedia, "AAECAw==", `AAEC\nAw==`),
 		"payload with a bare line break":     swap(usualMedia, "AAECAw==", "AAEC\r\n\r\nAw=="),
+		"payload that ends in line breaks":   swap(usualMedia, "AAECAw==", "AAEC\r\n\r\n"),
 		"payload of the URL alphabet":        swap(usualMedia, "AAECAw==", "_-_-"),
 		"padding in the middle":              swap(usualMedia, "AAECAw==", "AA==AAAA"),
 		"only padding":                       swap(usualMedia, "AAECAw==", "===="),
