@@ -75,13 +75,7 @@ func Decode(dst []int16, e Encoding, src []byte) int {
 }
 
 func decodeBytes(dst []int16, src []byte, table *[256]int16) {
-	for len(src) >= 4 && len(dst) >= 4 {
-		dst[0] = table[src[0]]
-		dst[1] = table[src[1]]
-		dst[2] = table[src[2]]
-		dst[3] = table[src[3]]
-		dst, src = dst[4:], src[4:]
-	}
+	dst = dst[:len(src)]
 	for i, b := range src {
 		dst[i] = table[b]
 	}
@@ -94,43 +88,21 @@ func Encode(dst []byte, e Encoding, src []int16) int {
 	src, dst = src[:n], dst[:n*e.SampleBytes()]
 	switch e {
 	case MuLaw:
-		encodeMuLaw(dst, src)
+		dst = dst[:len(src)]
+		for i, s := range src {
+			dst[i] = muLawEncode[uint16(s)>>2]
+		}
 	case ALaw:
-		encodeALaw(dst, src)
+		dst = dst[:len(src)]
+		for i, s := range src {
+			dst[i] = aLawEncode[uint16(s)>>4]
+		}
 	default:
 		for i, s := range src {
 			binary.LittleEndian.PutUint16(dst[2*i:], uint16(s))
 		}
 	}
 	return len(dst)
-}
-
-// Four samples at once go half as fast again as one by one.
-
-func encodeMuLaw(dst []byte, src []int16) {
-	for len(src) >= 4 && len(dst) >= 4 {
-		dst[0] = muLawEncode[uint16(src[0])>>2]
-		dst[1] = muLawEncode[uint16(src[1])>>2]
-		dst[2] = muLawEncode[uint16(src[2])>>2]
-		dst[3] = muLawEncode[uint16(src[3])>>2]
-		dst, src = dst[4:], src[4:]
-	}
-	for i, s := range src {
-		dst[i] = muLawEncode[uint16(s)>>2]
-	}
-}
-
-func encodeALaw(dst []byte, src []int16) {
-	for len(src) >= 4 && len(dst) >= 4 {
-		dst[0] = aLawEncode[uint16(src[0])>>4]
-		dst[1] = aLawEncode[uint16(src[1])>>4]
-		dst[2] = aLawEncode[uint16(src[2])>>4]
-		dst[3] = aLawEncode[uint16(src[3])>>4]
-		dst, src = dst[4:], src[4:]
-	}
-	for i, s := range src {
-		dst[i] = aLawEncode[uint16(s)>>4]
-	}
 }
 
 // A ChunkDecoder decodes a stream that arrives in pieces cut anywhere, even

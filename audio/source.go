@@ -2,7 +2,6 @@ package audio
 
 import (
 	"io"
-	"math"
 	"slices"
 	"time"
 )
@@ -265,23 +264,20 @@ func (f *fade) ReadPCM(p []int16) (int, error) {
 
 func (f *fade) Close() error { return closeReader(f.Reader) }
 
-// Gain returns r made louder by db decibels, or softer if db is negative.
-// What would exceed the largest sample is cut to it. If r is an [io.Closer],
-// closing the Reader closes r.
+// Gain returns r made louder by db decibels, or softer if db is negative, with
+// a [Limiter]. If r is an [io.Closer], closing the Reader closes r.
 func Gain(r Reader, db float64) Reader {
-	return &gain{Reader: r, factor: float32(math.Pow(10, db/20))}
+	return &gain{Reader: r, limiter: NewLimiter(db, r.Rate())}
 }
 
 type gain struct {
 	Reader
-	factor float32
+	limiter *Limiter
 }
 
 func (g *gain) ReadPCM(p []int16) (int, error) {
 	n, err := g.Reader.ReadPCM(p)
-	for i, s := range p[:n] {
-		p[i] = toSample(float32(s) * g.factor)
-	}
+	g.limiter.Apply(p[:n])
 	return n, err
 }
 

@@ -54,7 +54,7 @@ func TestSourcesPlayWhatTheyHold(t *testing.T) {
 		{"a fade", func() Reader { return FadeIn(Loop([]int16{100}, 8000, 6), 500*time.Microsecond) },
 			[]int16{0, 25, 50, 75, 100, 100}},
 		{"gain", func() Reader { return Gain(NewSamples([]int16{1000, -20000, 20000}, 8000), 6.0206) },
-			[]int16{2000, math.MinInt16, math.MaxInt16}},
+			[]int16{2000, -math.MaxInt16, math.MaxInt16}},
 		{"decoded", func() Reader { return Decoder(strings.NewReader("\x01\x00\x02\x00\x03"), Format{PCM16, 8000}) },
 			[]int16{1, 2}},
 		{"the same rate again", func() Reader { return Resample(NewSamples(pcm, 8000), 8000) }, pcm},

@@ -1,7 +1,6 @@
 package audio
 
 import (
-	"fmt"
 	"math"
 	"time"
 )
@@ -46,13 +45,11 @@ type Activity struct {
 // too much. Nothing that looks at sound alone for so short a time does better;
 // where that matters, ask a recogniser for words.
 type Detector struct {
-	rate      int
 	threshold float32
 	minHops   int
 	hangHops  int
 
-	down    *Resampler // to 8 kHz; nil if the stream has that rate
-	scratch []int16
+	narrow narrow
 
 	window [spectrumSamples]float32 // the last hop at its end
 	filled int                      // samples of the next hop that are there
@@ -67,30 +64,24 @@ type Detector struct {
 	ended      int64 // where the last loud hop ended
 }
 
-const (
-	detectorRate = 8000
-	detectorHop  = 160 // samples: 20 ms
-)
+// detectorHop is 20 ms.
+const detectorHop = 160
 
 // NewDetector returns a Detector. The error is [ErrUnsupportedRate].
 func NewDetector(cfg DetectorConfig) (*Detector, error) {
 	if cfg.Rate == 0 {
 		cfg.Rate = detectorRate
 	}
-	if !SupportedRate(cfg.Rate) {
-		return nil, fmt.Errorf("%w: %d", ErrUnsupportedRate, cfg.Rate)
+	narrow, err := newNarrow(cfg.Rate)
+	if err != nil {
+		return nil, err
 	}
 	d := &Detector{
-		rate:      cfg.Rate,
+		narrow:    narrow,
 		threshold: float32(orDefault(cfg.Threshold, 0.18)),
 		minHops:   hops(orDefault(cfg.MinSpeech, 60*time.Millisecond)),
 		hangHops:  hops(orDefault(cfg.Hangover, 120*time.Millisecond)),
 	}
-	if cfg.Rate != detectorRate {
-		d.down, _ = NewResampler(cfg.Rate, detectorRate)
-		d.scratch = make([]int16, 0, detectorHop+1)
-	}
-	d.Reset()
 	return d, nil
 }
 
@@ -108,9 +99,7 @@ func hops(d time.Duration) int {
 
 // Reset forgets all that was heard; the stream starts again at sample 0.
 func (d *Detector) Reset() {
-	if d.down != nil {
-		d.down.Reset()
-	}
+	d.narrow.reset()
 	d.window = [spectrumSamples]float32{}
 	d.filled, d.at = 0, 0
 	d.voice.reset()
@@ -125,15 +114,10 @@ func (d *Detector) Reset() {
 // for every 20 ms. They lie in the past: a beginning by MinSpeech and up to 20
 // ms, an end by Hangover and up to 20 ms.
 func (d *Detector) Append(dst []Activity, pcm []int16) []Activity {
-	if d.down == nil {
-		return d.listen(dst, pcm)
-	}
-	perHop := detectorHop * d.rate / detectorRate
 	for len(pcm) > 0 {
-		n := min(len(pcm), perHop)
-		d.scratch = d.down.Append(d.scratch[:0], pcm[:n])
-		dst = d.listen(dst, d.scratch)
-		pcm = pcm[n:]
+		var sound []int16
+		sound, pcm = d.narrow.next(pcm)
+		dst = d.listen(dst, sound)
 	}
 	return dst
 }
@@ -165,7 +149,7 @@ func (d *Detector) decide(dst []Activity) []Activity {
 		d.quiet++
 		if d.speaking && d.quiet >= d.hangHops {
 			d.speaking = false
-			dst = append(dst, Activity{At: d.position(d.ended)})
+			dst = append(dst, Activity{At: d.narrow.position(d.ended)})
 		}
 		return dst
 	}
@@ -176,18 +160,9 @@ func (d *Detector) decide(dst []Activity) []Activity {
 	}
 	if !d.speaking && d.loud >= d.minHops {
 		d.speaking = true
-		dst = append(dst, Activity{Speaking: true, At: d.position(d.began)})
+		dst = append(dst, Activity{Speaking: true, At: d.narrow.position(d.began)})
 	}
 	return dst
-}
-
-// position is where in the stream the sample at of the 8 kHz stream was.
-func (d *Detector) position(at int64) int64 {
-	at = at * int64(d.rate) / detectorRate
-	if d.down != nil {
-		at = max(0, at-int64(Samples(d.down.Delay(), d.rate)))
-	}
-	return at
 }
 
 // Speaking reports whether speech has begun and not ended.
