@@ -108,16 +108,16 @@ func storeKeepsFields(ctx context.Context, s call.Store) error {
 		return err
 	}
 	if err := sees(ctx, s, c); err != nil {
-		return fmt.Errorf("after Create: %w", err)
+		return breach("after Create: %w", err)
 	}
 	n := newCall(c.ID)
 	fill(reflect.ValueOf(&n.Metrics).Elem())
 	n.Version, n.State, n.ProviderCallID = 2, call.Completed, "other"
 	if err := s.Update(ctx, n, nil); err != nil {
-		return fmt.Errorf("Update: %w", err)
+		return breach("Update: %w", err)
 	}
 	if err := sees(ctx, s, n); err != nil {
-		return fmt.Errorf("after Update: %w", err)
+		return breach("after Update: %w", err)
 	}
 	return nil
 }
@@ -168,7 +168,7 @@ func storeKeepsTimes(ctx context.Context, s call.Store) error {
 	}
 	for _, t := range []time.Time{got.CreatedAt, got.AnsweredAt, got.EndedAt, events[0].At} {
 		if t != t.Round(0).UTC() {
-			return fmt.Errorf("%#v is not in UTC, or has a monotonic reading", t)
+			return breach("%#v is not in UTC, or has a monotonic reading", t)
 		}
 	}
 	return nil
@@ -176,20 +176,20 @@ func storeKeepsTimes(ctx context.Context, s call.Store) error {
 
 func storeFindsNothing(ctx context.Context, s call.Store) error {
 	if c, err := s.Get(ctx, "nobody"); !errors.Is(err, call.ErrNotFound) || c != nil {
-		return fmt.Errorf("Get returned %v, %v, not nil and ErrNotFound", c, err)
+		return breach("Get returned %v, %v, not nil and ErrNotFound", c, err)
 	}
 	if c, err := s.ByProvider(ctx, "sim", "nobody"); !errors.Is(err, call.ErrNotFound) || c != nil {
-		return fmt.Errorf("ByProvider returned %v, %v, not nil and ErrNotFound", c, err)
+		return breach("ByProvider returned %v, %v, not nil and ErrNotFound", c, err)
 	}
 	if list, err := s.List(ctx, call.Filter{}); err != nil || len(list) != 0 {
-		return fmt.Errorf("List returned %d calls, %v", len(list), err)
+		return breach("List returned %d calls, %v", len(list), err)
 	}
 	events, err := s.Events(ctx, "nobody", 0)
 	if len(events) != 0 || err != nil && !errors.Is(err, call.ErrNotFound) {
-		return fmt.Errorf("Events returned %d events, %v", len(events), err)
+		return breach("Events returned %d events, %v", len(events), err)
 	}
 	if err := s.Delete(ctx, "nobody"); err != nil {
-		return fmt.Errorf("Delete returned %w", err)
+		return breach("Delete returned %w", err)
 	}
 	return nil
 }
@@ -202,7 +202,7 @@ func storeRefusesTakenID(ctx context.Context, s call.Store) error {
 	}
 	existing, err := s.Create(ctx, second, []call.Event{newEvent(second, 1)})
 	if !errors.Is(err, call.ErrConflict) || existing != nil {
-		return fmt.Errorf("second Create returned %v, %v, not nil and ErrConflict", existing, err)
+		return breach("second Create returned %v, %v, not nil and ErrConflict", existing, err)
 	}
 	return unchanged(ctx, s, first, 0)
 }
@@ -215,7 +215,7 @@ func unchanged(ctx context.Context, s call.Store, c *call.Call, events int) erro
 	}
 	stored, err := s.Events(ctx, c.ID, 0)
 	if err != nil || len(stored) != events {
-		return fmt.Errorf("Events returned %d events, %v, not %d", len(stored), err, events)
+		return breach("Events returned %d events, %v, not %d", len(stored), err, events)
 	}
 	return nil
 }
@@ -225,10 +225,10 @@ func storeRefusesOtherVersions(ctx context.Context, s call.Store) error {
 		c := newCall("one")
 		c.Version = version
 		if _, err := s.Create(ctx, c, nil); !errors.Is(err, call.ErrConflict) {
-			return fmt.Errorf("Create with version %d returned %v, not ErrConflict", version, err)
+			return breach("Create with version %d returned %v, not ErrConflict", version, err)
 		}
 		if _, err := s.Get(ctx, c.ID); !errors.Is(err, call.ErrNotFound) {
-			return fmt.Errorf("after Create with version %d Get returned %v, not ErrNotFound", version, err)
+			return breach("after Create with version %d Get returned %v, not ErrNotFound", version, err)
 		}
 	}
 	return nil
@@ -242,16 +242,16 @@ func storeRefusesStale(ctx context.Context, s call.Store) error {
 	second := next(first)
 	second.Detail = "second"
 	if err := s.Update(ctx, second, []call.Event{newEvent(second, 1)}); err != nil {
-		return fmt.Errorf("Update: %w", err)
+		return breach("Update: %w", err)
 	}
 	for _, version := range []int64{0, 1, 2, 4} {
 		c := next(first)
 		c.Version, c.Detail = version, "wrong"
 		if err := s.Update(ctx, c, []call.Event{newEvent(c, 2)}); !errors.Is(err, call.ErrConflict) {
-			return fmt.Errorf("Update of version 2 with version %d returned %v, not ErrConflict", version, err)
+			return breach("Update of version 2 with version %d returned %v, not ErrConflict", version, err)
 		}
 		if err := unchanged(ctx, s, second, 1); err != nil {
-			return fmt.Errorf("after a refused Update: %w", err)
+			return breach("after a refused Update: %w", err)
 		}
 	}
 	return nil
@@ -260,10 +260,10 @@ func storeRefusesStale(ctx context.Context, s call.Store) error {
 func storeRefusesLost(ctx context.Context, s call.Store) error {
 	c := next(newCall("one"))
 	if err := s.Update(ctx, c, []call.Event{newEvent(c, 1)}); !errors.Is(err, call.ErrNotFound) {
-		return fmt.Errorf("Update returned %v, not ErrNotFound", err)
+		return breach("Update returned %v, not ErrNotFound", err)
 	}
 	if events, _ := s.Events(ctx, c.ID, 0); len(events) != 0 {
-		return fmt.Errorf("the refused Update stored %d events", len(events))
+		return breach("the refused Update stored %d events", len(events))
 	}
 	return nil
 }
@@ -289,13 +289,13 @@ func storeHasOneWinner(ctx context.Context, s call.Store) error {
 			case err == nil && winner < 0:
 				winner = i
 			case err == nil:
-				return fmt.Errorf("writers %d and %d both replaced version %d", winner, i, c.Version)
+				return breach("writers %d and %d both replaced version %d", winner, i, c.Version)
 			case !errors.Is(err, call.ErrConflict):
-				return fmt.Errorf("a loser got %w, not ErrConflict", err)
+				return breach("a loser got %w, not ErrConflict", err)
 			}
 		}
 		if winner < 0 {
-			return fmt.Errorf("nobody replaced version %d", c.Version)
+			return breach("nobody replaced version %d", c.Version)
 		}
 		c = next(c)
 		c.Detail = fmt.Sprint(winner)
@@ -304,7 +304,7 @@ func storeHasOneWinner(ctx context.Context, s call.Store) error {
 		}
 		events, err := s.Events(ctx, c.ID, c.Version-1)
 		if err != nil || len(events) != 1 || events[0].Detail != c.Detail {
-			return fmt.Errorf("the last event is not the winner's: %v, %v", events, err)
+			return breach("the last event is not the winner's: %v, %v", events, err)
 		}
 	}
 	return nil
@@ -316,29 +316,43 @@ func storeWritesBoth(ctx context.Context, s call.Store) error {
 	if err := create(ctx, s, c, newEvent(c, 1)); err != nil {
 		return err
 	}
+	written := make(chan struct{})
 	var results [readers + 1]error
 	atOnce(len(results), func(i int) {
 		if i == readers {
+			defer close(written)
 			for c.Version < writes && results[i] == nil {
 				c = next(c)
 				results[i] = s.Update(ctx, c, []call.Event{newEvent(c, c.Version)})
 			}
 			return
 		}
-		for range writes {
-			got, err := s.Get(ctx, "one")
-			if err != nil {
-				results[i] = err
-				return
+		for last := false; !last && results[i] == nil; {
+			select {
+			case <-written:
+				last = true // once more, to see the last version
+			default:
 			}
-			events, err := s.Events(ctx, "one", 0)
-			if err != nil || int64(len(events)) < got.Version {
-				results[i] = fmt.Errorf("version %d came with %d events, %v", got.Version, len(events), err)
-				return
-			}
+			results[i] = hasEvents(ctx, s, "one")
 		}
 	})
 	return errors.Join(results[:]...)
+}
+
+// hasEvents tells whether a call has an event for each of its versions.
+func hasEvents(ctx context.Context, s call.Store, id string) error {
+	got, err := s.Get(ctx, id)
+	if err != nil {
+		return breach("Get: %w", err)
+	}
+	events, err := s.Events(ctx, id, 0)
+	if err != nil {
+		return breach("Events: %w", err)
+	}
+	if int64(len(events)) < got.Version {
+		return breach("version %d came with %d events", got.Version, len(events))
+	}
+	return nil
 }
 
 func storeReplays(ctx context.Context, s call.Store) error {
@@ -355,7 +369,7 @@ func storeReplays(ctx context.Context, s call.Store) error {
 		}
 	}
 	if _, err := s.Get(ctx, second.ID); !errors.Is(err, call.ErrNotFound) {
-		return fmt.Errorf("the second call is there as well: %v", err)
+		return breach("the second call is there as well: %v", err)
 	}
 	if err := unchanged(ctx, s, first, 1); err != nil {
 		return err
@@ -363,7 +377,7 @@ func storeReplays(ctx context.Context, s call.Store) error {
 	changed := next(first)
 	changed.State = call.Completed
 	if err := s.Update(ctx, changed, nil); err != nil {
-		return fmt.Errorf("Update: %w", err)
+		return breach("Update: %w", err)
 	}
 	existing, err := s.Create(ctx, second, nil)
 	return same("Create under the same key after an Update", err, changed, existing)
@@ -378,7 +392,7 @@ func storePartsTenants(ctx context.Context, s call.Store) error {
 		c := newCall(k.id)
 		c.Tenant, c.IdempotencyKey = k.tenant, k.key
 		if err := create(ctx, s, c); err != nil {
-			return fmt.Errorf("tenant %q, key %q: %w", k.tenant, k.key, err)
+			return breach("tenant %q, key %q: %w", k.tenant, k.key, err)
 		}
 	}
 	return nil
@@ -399,7 +413,7 @@ func storeReplaysAtOnce(ctx context.Context, s call.Store) error {
 	}
 	list, err := s.List(ctx, call.Filter{})
 	if err != nil || len(list) != 1 {
-		return fmt.Errorf("%d calls are stored, %v", len(list), err)
+		return breach("%d calls are stored, %v", len(list), err)
 	}
 	first := 0
 	for i, c := range stored {
@@ -410,11 +424,11 @@ func storeReplaysAtOnce(ctx context.Context, s call.Store) error {
 			id = c.ID
 		}
 		if id != list[0].ID {
-			return fmt.Errorf("create %d was told of call %s, stored is %s", i, id, list[0].ID)
+			return breach("create %d was told of call %s, stored is %s", i, id, list[0].ID)
 		}
 	}
 	if first != 1 {
-		return fmt.Errorf("%d creates were told that theirs is the first", first)
+		return breach("%d creates were told that theirs is the first", first)
 	}
 	return unchanged(ctx, s, list[0], 1)
 }
@@ -425,27 +439,27 @@ func storeFindsByProvider(ctx context.Context, s call.Store) error {
 		return err
 	}
 	if _, err := s.ByProvider(ctx, c.Provider, ""); !errors.Is(err, call.ErrNotFound) {
-		return fmt.Errorf("a call without a carrier's id was found under none: %v", err)
+		return breach("a call without a carrier's id was found under none: %v", err)
 	}
 	c = next(c)
 	c.ProviderCallID = "CA1"
 	if err := s.Update(ctx, c, nil); err != nil {
-		return fmt.Errorf("Update: %w", err)
+		return breach("Update: %w", err)
 	}
 	got, err := s.ByProvider(ctx, c.Provider, "CA1")
 	if err := same("ByProvider", err, c, got); err != nil {
 		return err
 	}
 	if _, err := s.ByProvider(ctx, "other", "CA1"); !errors.Is(err, call.ErrNotFound) {
-		return fmt.Errorf("the call was found under another carrier: %v", err)
+		return breach("the call was found under another carrier: %v", err)
 	}
 	c = next(c)
 	c.ProviderCallID = "CA2"
 	if err := s.Update(ctx, c, nil); err != nil {
-		return fmt.Errorf("Update: %w", err)
+		return breach("Update: %w", err)
 	}
 	if _, err := s.ByProvider(ctx, c.Provider, "CA1"); !errors.Is(err, call.ErrNotFound) {
-		return fmt.Errorf("the call was found under an id it no longer has: %v", err)
+		return breach("the call was found under an id it no longer has: %v", err)
 	}
 	return nil
 }
@@ -456,21 +470,21 @@ func storeRefusesTakenProviderID(ctx context.Context, s call.Store) error {
 	three.Provider, three.ProviderCallID = "other", "CA1"
 	for _, c := range []*call.Call{one, two, three} {
 		if err := create(ctx, s, c); err != nil {
-			return fmt.Errorf("%s: %w", c.ID, err)
+			return breach("%s: %w", c.ID, err)
 		}
 	}
 	four := newCall("four")
 	four.ProviderCallID = "CA1"
 	if _, err := s.Create(ctx, four, nil); !errors.Is(err, call.ErrConflict) {
-		return fmt.Errorf("Create with a carrier's id that is taken returned %v, not ErrConflict", err)
+		return breach("Create with a carrier's id that is taken returned %v, not ErrConflict", err)
 	}
 	taken := next(two)
 	taken.ProviderCallID = "CA1"
 	if err := s.Update(ctx, taken, []call.Event{newEvent(taken, 1)}); !errors.Is(err, call.ErrConflict) {
-		return fmt.Errorf("Update to a carrier's id that is taken returned %v, not ErrConflict", err)
+		return breach("Update to a carrier's id that is taken returned %v, not ErrConflict", err)
 	}
 	if err := unchanged(ctx, s, two, 0); err != nil {
-		return fmt.Errorf("after the refused Update: %w", err)
+		return breach("after the refused Update: %w", err)
 	}
 	got, err := s.ByProvider(ctx, "sim", "CA1")
 	return same("ByProvider", err, one, got)
@@ -499,7 +513,7 @@ func storeOrdersEvents(ctx context.Context, s call.Store) error {
 	again.Detail = "again"
 	c = next(c)
 	if err := s.Update(ctx, c, []call.Event{newEvent(c, 12), again, newEvent(c, 3)}); err != nil {
-		return fmt.Errorf("Update: %w", err)
+		return breach("Update: %w", err)
 	}
 	all := []call.Event{newEvent(c, 1), newEvent(c, 2), newEvent(c, 3), newEvent(c, 12)}
 	for _, after := range []int64{-1, 0, 1, 2, 3, 4, 11, 12, 13} {
@@ -541,10 +555,10 @@ func storeLimitsList(ctx context.Context, s call.Store) error {
 	for limit, want := range map[int]int{-1: 100, 0: 100, 1: 1, 101: 101, 1000: 1000, 5000: 1000} {
 		list, err := s.List(ctx, call.Filter{Limit: limit})
 		if err != nil || len(list) != want {
-			return fmt.Errorf("Limit %d returned %d calls, %v, not %d", limit, len(list), err, want)
+			return breach("Limit %d returned %d calls, %v, not %d", limit, len(list), err, want)
 		}
 		if list[0].ID != "1000" {
-			return fmt.Errorf("Limit %d left out the newest", limit)
+			return breach("Limit %d left out the newest", limit)
 		}
 	}
 	return nil
@@ -562,7 +576,7 @@ func storeFilters(ctx context.Context, s call.Store) error {
 			changed := randomCall(rng, i)
 			changed.Version = 2
 			if err := s.Update(ctx, changed, nil); err != nil {
-				return fmt.Errorf("Update: %w", err)
+				return breach("Update: %w", err)
 			}
 			c = changed
 		}
@@ -677,11 +691,11 @@ func storePages(ctx context.Context, s call.Store) error {
 		f := call.Filter{Limit: size}
 		for page := 0; ; page++ {
 			if page > len(want) {
-				return fmt.Errorf("pages of %d do not come to an end", size)
+				return breach("pages of %d do not come to an end", size)
 			}
 			list, err := s.List(ctx, f)
 			if err != nil {
-				return fmt.Errorf("List: %w", err)
+				return breach("List: %w", err)
 			}
 			if len(list) == 0 {
 				break
@@ -702,7 +716,7 @@ func storePages(ctx context.Context, s call.Store) error {
 		}
 		for _, c := range want {
 			if err := s.Delete(ctx, c.ID); err != nil {
-				return fmt.Errorf("Delete: %w", err)
+				return breach("Delete: %w", err)
 			}
 		}
 	}
@@ -724,16 +738,16 @@ func storeDeletes(ctx context.Context, s call.Store) error {
 			return err
 		}
 		if err := s.Delete(ctx, c.ID); err != nil {
-			return fmt.Errorf("Delete: %w", err)
+			return breach("Delete: %w", err)
 		}
 		if _, err := s.Get(ctx, c.ID); !errors.Is(err, call.ErrNotFound) {
-			return fmt.Errorf("Get returned %v, not ErrNotFound", err)
+			return breach("Get returned %v, not ErrNotFound", err)
 		}
 		if _, err := s.ByProvider(ctx, c.Provider, c.ProviderCallID); !errors.Is(err, call.ErrNotFound) {
-			return fmt.Errorf("ByProvider returned %v, not ErrNotFound", err)
+			return breach("ByProvider returned %v, not ErrNotFound", err)
 		}
 		if events, _ := s.Events(ctx, c.ID, 0); len(events) != 0 {
-			return fmt.Errorf("%d events are left", len(events))
+			return breach("%d events are left", len(events))
 		}
 		list, err := s.List(ctx, call.Filter{})
 		if err := same("List", err, []string{stays.ID}, ids(list)); err != nil {
@@ -741,7 +755,7 @@ func storeDeletes(ctx context.Context, s call.Store) error {
 		}
 	}
 	if err := s.Update(ctx, next(c), nil); !errors.Is(err, call.ErrNotFound) {
-		return fmt.Errorf("Update returned %v, not ErrNotFound", err)
+		return breach("Update returned %v, not ErrNotFound", err)
 	}
 	return unchanged(ctx, s, stays, 1)
 }
@@ -797,7 +811,7 @@ func storeCopies(ctx context.Context, s call.Store) error {
 	} {
 		got, err := read()
 		if err != nil || got == nil {
-			return fmt.Errorf("%s got %v, %v", who, got, err)
+			return breach("%s got %v, %v", who, got, err)
 		}
 		spoil(got)
 		if err := intact(who); err != nil {
@@ -842,11 +856,11 @@ func storeHeedsContext(ctx context.Context, s call.Store) error {
 		{"Delete", func() error { return s.Delete(ended, c.ID) }},
 	} {
 		if err := m.do(); !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("%s returned %v, not context.Canceled", m.name, err)
+			return breach("%s returned %v, not context.Canceled", m.name, err)
 		}
 	}
 	if _, err := s.Get(ctx, "two"); !errors.Is(err, call.ErrNotFound) {
-		return fmt.Errorf("the canceled Create has stored: %v", err)
+		return breach("the canceled Create has stored: %v", err)
 	}
 	return unchanged(ctx, s, c, 0)
 }
@@ -855,21 +869,25 @@ func storeHeedsContext(ctx context.Context, s call.Store) error {
 func create(ctx context.Context, s call.Store, c *call.Call, events ...call.Event) error {
 	existing, err := s.Create(ctx, c, events)
 	if err != nil {
-		return fmt.Errorf("Create: %w", err)
+		return breach("Create: %w", err)
 	}
 	if existing != nil {
-		return fmt.Errorf("Create of %q returned call %q, though nobody has its key", c.ID, existing.ID)
+		return breach("Create of %q returned call %q, though nobody has its key", c.ID, existing.ID)
 	}
 	return nil
 }
 
+// breach says how a store breaks a rule: a sentence for people, which may begin
+// with the name of a method.
+func breach(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
 // same tells what a method got wrong, if anything.
 func same(method string, err error, want, got any) error {
 	if err != nil {
-		return fmt.Errorf("%s: %w", method, err)
+		return breach("%s: %w", method, err)
 	}
 	if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-		return fmt.Errorf("%s returned something else (-want +got):\n%s", method, diff)
+		return breach("%s returned something else (-want +got):\n%s", method, diff)
 	}
 	return nil
 }

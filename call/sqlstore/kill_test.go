@@ -23,11 +23,11 @@ const (
 
 // victim writes calls into the store at address until it is killed. Each write
 // that has returned it tells on standard output: "<call> <version>".
-func victim(address string) int {
+func victim(address string) {
 	s, err := Open(context.Background(), address)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return
 	}
 	var (
 		writers sync.WaitGroup
@@ -56,7 +56,6 @@ func victim(address string) int {
 	}
 	writers.Wait() // never, unless writes fail
 	fmt.Fprintln(os.Stderr, <-failed)
-	return 1
 }
 
 // put writes c with one event for its version.
@@ -96,7 +95,7 @@ func TestStoreSurvivesKill(t *testing.T) {
 				}
 			}
 			var verdict string
-			if err := s.write.QueryRow(`PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
+			if err := s.write.QueryRowContext(t.Context(), `PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
 				t.Errorf("integrity check: %s, %v", verdict, err)
 			}
 			t.Logf("%d calls acknowledged", len(acked))
@@ -108,7 +107,7 @@ func TestStoreSurvivesKill(t *testing.T) {
 // version of each call that it has acknowledged.
 func killAfter(t *testing.T, address string, writes int) map[string]int64 {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), victimEnv+"="+address)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

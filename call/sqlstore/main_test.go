@@ -10,7 +10,8 @@ import (
 // TestMain runs the tests, or the process that TestStoreSurvivesKill kills.
 func TestMain(m *testing.M) {
 	if address := os.Getenv(victimEnv); address != "" {
-		os.Exit(victim(address))
+		victim(address) // comes back only if it fails
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
 }

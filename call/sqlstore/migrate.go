@@ -23,11 +23,10 @@ func (d *dialect) migrate(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // does nothing after Commit
+	return transact(ctx, db, func(tx *sql.Tx) error { return migrateFiles(ctx, tx, files) })
+}
+
+func migrateFiles(ctx context.Context, tx *sql.Tx, files []string) error {
 	if _, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)`); err != nil {
 		return err
 	}
@@ -50,5 +49,5 @@ func (d *dialect) migrate(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 	}
-	return tx.Commit()
+	return nil
 }

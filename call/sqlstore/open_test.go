@@ -28,8 +28,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := Open(t.Context(), tt.address)
 			if err == nil {
-				s.Close()
-				t.Fatal("it was opened")
+				t.Fatalf("it was opened; closing it: %v", s.Close())
 			}
 			if msg := err.Error(); !strings.HasPrefix(msg, "sqlstore: open: ") || strings.Contains(msg, "hunter2") ||
 				strings.Count(msg, "sqlstore") != 1 {
@@ -114,7 +113,7 @@ func TestOpenAtOnce(t *testing.T) {
 func TestOpenRefusesNewerSchema(t *testing.T) {
 	address := "sqlite:" + filepath.Join(t.TempDir(), "calls.db")
 	s := mustOpen(t, address)
-	if _, err := s.write.Exec(`INSERT INTO schema_version VALUES (1000)`); err != nil {
+	if _, err := s.write.ExecContext(t.Context(), `INSERT INTO schema_version VALUES (1000)`); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

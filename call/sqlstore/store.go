@@ -118,7 +118,7 @@ func collect[T any](ctx context.Context, db *sql.DB, decode func([]byte) (T, err
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err tells
 	var all []T
 	for rows.Next() {
 		var text sql.RawBytes

@@ -104,7 +104,7 @@ func TestStoreReportsBrokenRecord(t *testing.T) {
 	if err := put(s, sample("one")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.write.Exec(`UPDATE calls SET record = '{"state":"asleep"}'; UPDATE events SET event = '{'`); err != nil {
+	if _, err := s.write.ExecContext(t.Context(), `UPDATE calls SET record = '{"state":"asleep"}'; UPDATE events SET event = '{'`); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Get(t.Context(), "one"); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: get: record: ") {
@@ -184,7 +184,9 @@ func TestStoreOverwritesWhatIsDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.Close()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if b, err := os.ReadFile(path); err != nil || !bytes.Contains(b, []byte(secret)) {
 		t.Fatalf("the test does not find what it looks for: %v", err)
 	}
@@ -194,7 +196,9 @@ func TestStoreOverwritesWhatIsDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.Close()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 	files, err := filepath.Glob(path + "*")
 	if err != nil {
 		t.Fatal(err)
@@ -232,11 +236,15 @@ func TestListReadsIndexOnly(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			query, args := listQuery(tt.f)
-			rows, err := s.read.Query("EXPLAIN QUERY PLAN "+query, args...)
+			rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer rows.Close()
+			defer func() {
+				if err := rows.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
 			var plan []string
 			for rows.Next() {
 				var id, parent, unused int

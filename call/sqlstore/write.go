@@ -36,24 +36,24 @@ func (s *Store) create(ctx context.Context, c *call.Call, events []call.Event) (
 	if err != nil {
 		return nil, err
 	}
-	tx, err := s.write.BeginTx(ctx, nil)
+	var first *call.Call
+	err = transact(ctx, s.write, func(tx *sql.Tx) error {
+		created, err := affects(tx.ExecContext(ctx,
+			`INSERT INTO calls (id, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			ON CONFLICT DO NOTHING`, values...))
+		switch {
+		case err != nil:
+			return err
+		case !created:
+			first, err = existing(ctx, tx, c)
+			return err
+		}
+		return appendEvents(ctx, tx, c.ID, events)
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer tx.Rollback() // does nothing after Commit
-	created, err := affects(tx.ExecContext(ctx,
-		`INSERT INTO calls (id, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-		ON CONFLICT DO NOTHING`, values...))
-	switch {
-	case err != nil:
-		return nil, err
-	case !created:
-		return existing(ctx, tx, c)
-	}
-	if err := appendEvents(ctx, tx, c.ID, events); err != nil {
-		return nil, err
-	}
-	return nil, tx.Commit()
+	return first, nil
 }
 
 // existing returns the call that stands in the way of c under its idempotency
@@ -74,26 +74,20 @@ func (s *Store) update(ctx context.Context, c *call.Call, events []call.Event) e
 	if err != nil {
 		return err
 	}
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // does nothing after Commit
-	updated, err := affects(tx.ExecContext(ctx,
-		`UPDATE calls SET (`+columns+`) = ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-		WHERE id = $1 AND version = $2 - 1`, values...))
-	switch {
-	case s.dialect.taken(err):
-		return fmt.Errorf("%w: the carrier's id or the key is taken", call.ErrConflict)
-	case err != nil:
-		return err
-	case !updated:
-		return refusal(ctx, tx, c)
-	}
-	if err := appendEvents(ctx, tx, c.ID, events); err != nil {
-		return err
-	}
-	return tx.Commit()
+	return transact(ctx, s.write, func(tx *sql.Tx) error {
+		updated, err := affects(tx.ExecContext(ctx,
+			`UPDATE calls SET (`+columns+`) = ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			WHERE id = $1 AND version = $2 - 1`, values...))
+		switch {
+		case s.dialect.taken(err):
+			return fmt.Errorf("%w: the carrier's id or the key is taken", call.ErrConflict)
+		case err != nil:
+			return err
+		case !updated:
+			return refusal(ctx, tx, c)
+		}
+		return appendEvents(ctx, tx, c.ID, events)
+	})
 }
 
 // refusal says why there is no record that c may replace.
@@ -127,4 +121,17 @@ func affects(r sql.Result, err error) (bool, error) {
 	}
 	n, err := r.RowsAffected()
 	return n > 0, err
+}
+
+// transact does everything in one transaction, or nothing.
+func transact(ctx context.Context, db *sql.DB, everything func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if err := everything(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
