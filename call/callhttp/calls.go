@@ -1,0 +1,385 @@
+package callhttp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/recording"
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+func (a *API) registerCalls(api huma.API) {
+	register(api, route{
+		http.MethodPost, "/api/calls", "place-call", "Place a call", http.StatusCreated,
+		[]Problem{invalidRequest, invalidNumber, notAllowed, agentNotFound, conflict, tooLarge, unsupportedType, connectionFailed, draining, overloaded},
+	}, a.place)
+	register(api, route{
+		http.MethodGet, "/api/calls", "list-calls", "List calls, newest first", http.StatusOK,
+		[]Problem{invalidRequest},
+	}, a.list)
+	register(api, route{
+		http.MethodGet, "/api/calls/{id}", "get-call", "All about a call", http.StatusOK,
+		[]Problem{callNotFound},
+	}, a.get)
+	register(api, route{
+		http.MethodGet, "/api/calls/{id}/transcript", "get-transcript", "What was said on a call", http.StatusOK,
+		[]Problem{callNotFound},
+	}, a.transcript)
+	register(api, route{
+		http.MethodGet, "/api/calls/{id}/recording", "get-recording", "Where the recording of a call can be fetched", http.StatusOK,
+		[]Problem{callNotFound, noRecording},
+	}, a.recording)
+	register(api, route{
+		http.MethodPost, "/api/calls/{id}/disconnect", "disconnect-call", "End a call", http.StatusAccepted,
+		[]Problem{callNotFound},
+	}, a.disconnect)
+	register(api, route{
+		http.MethodDelete, "/api/calls/{id}", "erase-call", "Erase a call that is over: record, recording and transcript", http.StatusNoContent,
+		[]Problem{callNotFound, callLive, unsupported},
+	}, a.erase)
+}
+
+type placeRequest struct {
+	AgentID   string `json:"agent_id" minLength:"1" maxLength:"255"`
+	ToPhone   string `json:"to_phone" maxLength:"64" doc:"In E.164 form." example:"+12025550100"`
+	FromPhone string `json:"from_phone" maxLength:"64" doc:"In E.164 form: a number of yours." example:"+12025550199"`
+	Provider  string `json:"provider,omitempty" maxLength:"32" doc:"The carrier; the default one if it is left out."`
+
+	CustomerData    map[string]any `json:"customer_data,omitempty" doc:"For the agent. What is not text is kept as its JSON."`
+	CustomerContext map[string]any `json:"customer_context,omitempty" doc:"Another name of customer_data."`
+	Metadata        map[string]any `json:"metadata,omitempty" doc:"For your own books."`
+
+	RecordCall            bool   `json:"record_call,omitempty"`
+	RecordStorage         string `json:"record_storage,omitempty" enum:"local,s3"`
+	EnableTranscription   bool   `json:"enable_transcription,omitempty"`
+	TranscriptionProvider string `json:"transcription_provider,omitempty" maxLength:"32"`
+	TimeoutSeconds        int    `json:"timeout_seconds,omitempty" minimum:"1" maximum:"86400" doc:"Ends the call after so long, whatever it is doing."`
+	SilenceTimeoutSeconds int    `json:"silence_timeout_seconds,omitempty" minimum:"1" maximum:"86400" doc:"Ends the call after so long without a word."`
+	MachineDetection      bool   `json:"machine_detection,omitempty"`
+}
+
+// request makes a request to the service of what was asked for.
+func (a *API) request(in *placeRequest) (call.Request, error) {
+	to, err := number("body.to_phone", in.ToPhone)
+	if err != nil {
+		return call.Request{}, err
+	}
+	from, err := number("body.from_phone", in.FromPhone)
+	if err != nil {
+		return call.Request{}, err
+	}
+	if in.CustomerData != nil && in.CustomerContext != nil {
+		return call.Request{}, invalidRequest.at("body.customer_context", "is another name of customer_data: send one of them")
+	}
+	if in.CustomerData == nil {
+		in.CustomerData = in.CustomerContext
+	}
+	if in.RecordStorage != "" && !a.hasStorage(in.RecordStorage) {
+		return call.Request{}, invalidRequest.at("body.record_storage", "there is no such storage")
+	}
+	return call.Request{
+		AgentID:  in.AgentID,
+		To:       to,
+		From:     from,
+		Provider: in.Provider,
+		Context:  asText(in.CustomerData),
+		Metadata: asText(in.Metadata),
+		Options: call.Options{
+			Record:             in.RecordCall,
+			RecordStorage:      in.RecordStorage,
+			Transcribe:         in.EnableTranscription,
+			TranscribeProvider: in.TranscriptionProvider,
+			MaxDuration:        time.Duration(in.TimeoutSeconds) * time.Second,
+			Silence:            time.Duration(in.SilenceTimeoutSeconds) * time.Second,
+			MachineDetection:   in.MachineDetection,
+		},
+	}, nil
+}
+
+// number reads a number, or says where the one is that cannot be read.
+func number(location, s string) (telephony.Number, error) {
+	n, err := telephony.ParseNumber(s)
+	if err != nil {
+		return "", invalidNumber.at(location, reason(err, telephony.ErrInvalidNumber))
+	}
+	return n, nil
+}
+
+func (a *API) hasStorage(name string) bool {
+	for _, s := range a.cfg.Storages {
+		if s.Name() == name {
+			return true
+		}
+	}
+	return false
+}
+
+type placeInput struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same key with the same body is the same call."`
+	Body           placeRequest
+	RawBody        []byte
+}
+
+type placeOutput struct {
+	Location string `header:"Location" doc:"Where the call can be asked about."`
+	Body     placed
+}
+
+type placed struct {
+	CallID             string    `json:"call_id"`
+	Status             string    `json:"status"`
+	CreatedAt          time.Time `json:"created_at"`
+	EstimatedStartTime time.Time `json:"estimated_start_time" doc:"When the carrier is asked to dial, at the earliest."`
+}
+
+func (a *API) place(ctx context.Context, in *placeInput) (*placeOutput, error) {
+	if err := checkNames(in.RawBody, placeFields); err != nil {
+		return nil, err
+	}
+	req, err := a.request(&in.Body)
+	if err != nil {
+		return nil, err
+	}
+	req.Tenant = tenantOf(ctx)
+	req.IdempotencyKey = in.IdempotencyKey
+	c, err := a.cfg.Service.Place(ctx, req)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return &placeOutput{
+		Location: a.cfg.Prefix + "/api/calls/" + c.ID,
+		Body: placed{
+			CallID:             c.ID,
+			Status:             c.State.String(),
+			CreatedAt:          c.CreatedAt.UTC(),
+			EstimatedStartTime: c.CreatedAt.UTC(),
+		},
+	}, nil
+}
+
+type listInput struct {
+	Limit     int       `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Cursor    string    `query:"cursor" maxLength:"512" doc:"next_cursor of the page before."`
+	Status    []string  `query:"status" doc:"Any of these, with commas between." enum:"initiated,connecting,connected,active,ending,completed,failed,busy,no_answer,canceled"`
+	AgentID   string    `query:"agent_id" maxLength:"255"`
+	Direction string    `query:"direction" enum:"outbound,inbound"`
+	Since     time.Time `query:"since" doc:"Created then or later."`
+	Until     time.Time `query:"until" doc:"Created before."`
+}
+
+// filter makes a filter of what was asked for.
+func (in *listInput) filter() (call.Filter, error) {
+	f := call.Filter{AgentID: in.AgentID, Since: in.Since, Until: in.Until, Limit: in.Limit}
+	for _, name := range in.Status {
+		state, err := call.ParseState(name)
+		if err != nil {
+			return f, invalidRequest.at("query.status", "there is no such status")
+		}
+		f.States = append(f.States, state)
+	}
+	if in.Direction != "" {
+		f.Direction = new(telephony.Direction)
+		if err := f.Direction.UnmarshalText([]byte(in.Direction)); err != nil {
+			return f, invalidRequest.at("query.direction", "there is no such direction")
+		}
+	}
+	if in.Cursor != "" {
+		before, err := decodeCursor(in.Cursor)
+		if err != nil {
+			return f, invalidRequest.at("query.cursor", err.Error())
+		}
+		f.Before = &before
+	}
+	return f, nil
+}
+
+type listOutput struct {
+	Body struct {
+		Calls      []summary `json:"calls"`
+		NextCursor *string   `json:"next_cursor" doc:"Where the list goes on; null at its end."`
+	} `nameHint:"CallList"`
+}
+
+func (a *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	f, err := in.filter()
+	if err != nil {
+		return nil, err
+	}
+	tenant := tenantOf(ctx)
+	f.Tenant = &tenant
+	out := &listOutput{}
+	out.Body.Calls = []summary{}
+	var last *call.Call
+	for c, err := range a.cfg.Service.Calls(ctx, f) {
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		out.Body.Calls = append(out.Body.Calls, summarize(c))
+		last = c
+	}
+	if len(out.Body.Calls) == f.Max() {
+		out.Body.NextCursor = orNull(encodeCursor(call.PositionOf(last)))
+	}
+	return out, nil
+}
+
+// one names a call.
+type one struct {
+	ID string `path:"id" maxLength:"255"`
+}
+
+// find returns a call of the tenant that asks. Another tenant's does not exist.
+func (a *API) find(ctx context.Context, id string) (*call.Call, error) {
+	c, err := a.cfg.Service.Call(ctx, id)
+	if err == nil && c.Tenant != tenantOf(ctx) {
+		err = call.ErrNotFound
+	}
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return c, nil
+}
+
+type getOutput struct{ Body *detail }
+
+func (a *API) get(ctx context.Context, in *one) (*getOutput, error) {
+	c, err := a.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	body, err := a.detail(ctx, c)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return &getOutput{Body: body}, nil
+}
+
+type transcriptOutput struct {
+	Body struct {
+		CallID     string    `json:"call_id"`
+		Transcript []segment `json:"transcript"`
+	} `nameHint:"Transcript"`
+}
+
+func (a *API) transcript(ctx context.Context, in *one) (*transcriptOutput, error) {
+	c, err := a.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &transcriptOutput{}
+	out.Body.CallID = c.ID
+	out.Body.Transcript = segments(c.Transcript)
+	return out, nil
+}
+
+type recordingOutput struct{ Body recorded }
+
+type recorded struct {
+	CallID       string    `json:"call_id"`
+	RecordingURL string    `json:"recording_url" doc:"Plays without a token, for a short while."`
+	Duration     int64     `json:"duration" doc:"Whole seconds."`
+	SizeBytes    int64     `json:"size_bytes"`
+	Format       string    `json:"format" example:"wav"`
+	CreatedAt    time.Time `json:"created_at"`
+	Truncated    bool      `json:"truncated,omitempty" doc:"Audio is missing at the end, or may be."`
+	Interrupted  bool      `json:"interrupted,omitempty" doc:"The service ended during the call."`
+}
+
+func (a *API) recording(ctx context.Context, in *one) (*recordingOutput, error) {
+	c, err := a.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	url, err := a.recordingURL(ctx, c)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	if url == "" {
+		return nil, noRecording.with("it was not recorded, or the recording is not finished")
+	}
+	return &recordingOutput{Body: newRecorded(c.ID, url, c.Recording)}, nil
+}
+
+func newRecorded(id, url string, r *recording.Recording) recorded {
+	return recorded{
+		CallID:       id,
+		RecordingURL: url,
+		Duration:     wholeSeconds(r.Duration),
+		SizeBytes:    r.Size,
+		Format:       r.Format,
+		CreatedAt:    r.CreatedAt.UTC(),
+		Truncated:    r.Truncated,
+		Interrupted:  r.Interrupted,
+	}
+}
+
+type disconnectOutput struct {
+	Status int
+	Body   struct {
+		CallID string `json:"call_id"`
+		Status string `json:"status"`
+	} `nameHint:"Disconnected"`
+}
+
+// disconnect answers 202 if it ends the call, and 200 if that was not needed.
+func (a *API) disconnect(ctx context.Context, in *one) (*disconnectOutput, error) {
+	c, err := a.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &disconnectOutput{Status: http.StatusOK}
+	if c.State < call.Ending {
+		if err := a.cfg.Service.Hangup(ctx, c.ID); err != nil && !errors.Is(err, call.ErrEnded) {
+			return nil, a.problem(ctx, err)
+		}
+		out.Status = http.StatusAccepted
+		if c, err = a.ending(ctx, c.ID); err != nil {
+			return nil, err
+		}
+	}
+	out.Body.CallID = c.ID
+	out.Body.Status = c.State.String()
+	return out, nil
+}
+
+// endTime bounds the wait for the end of a call to begin.
+const endTime = 2 * time.Second
+
+// ending returns a call that has been hung up once its end has begun, so that
+// whoever asks next finds it so.
+func (a *API) ending(ctx context.Context, id string) (*call.Call, error) {
+	late := time.NewTimer(endTime)
+	defer late.Stop()
+	for {
+		changed := a.feed.read(a.feed.end()).changed
+		c, err := a.find(ctx, id)
+		if err != nil || c.State >= call.Ending {
+			return c, err
+		}
+		select {
+		case <-changed:
+		case <-late.C:
+			return c, nil
+		case <-ctx.Done():
+			return c, nil
+		}
+	}
+}
+
+type nothing struct{}
+
+func (a *API) erase(ctx context.Context, in *one) (*nothing, error) {
+	c, err := a.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.cfg.Service.Erase(ctx, c.ID); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return &nothing{}, nil
+}

@@ -1,0 +1,184 @@
+package callhttp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+// TypePrefix begins the type of every problem; the rest is a stable word, such
+// as "invalid_phone_number".
+const TypePrefix = "urn:switchboard:problem:"
+
+const problemType = "application/problem+json"
+
+// Problem is the body of every answer that reports an error (RFC 9457).
+type Problem struct {
+	Type   string  `json:"type" doc:"What kind of problem it is: stable, for programs." example:"urn:switchboard:problem:invalid_phone_number"`
+	Title  string  `json:"title" doc:"The kind of problem, for people."`
+	Status int     `json:"status" doc:"The HTTP status."`
+	Detail string  `json:"detail,omitempty" doc:"What is wrong with this request."`
+	Errors []Fault `json:"errors,omitempty" doc:"What is wrong, part by part."`
+
+	retryAfter bool
+}
+
+// Fault is one part of a request that is wrong.
+type Fault struct {
+	Location string `json:"location" doc:"Where it is." example:"body.to_phone"`
+	Message  string `json:"message" doc:"What is wrong with it."`
+}
+
+// The problems there are.
+var (
+	invalidRequest   = kind(400, "invalid_request", "The request is not valid")
+	invalidNumber    = kind(400, "invalid_phone_number", "Not a phone number in E.164 form")
+	unauthorized     = kind(401, "unauthorized", "Not authorized")
+	notAllowed       = kind(403, "destination_not_allowed", "The destination may not be dialed")
+	notFound         = kind(404, "not_found", "Nothing here")
+	callNotFound     = kind(404, "call_not_found", "No such call")
+	agentNotFound    = kind(404, "agent_not_found", "No such agent")
+	noRecording      = kind(404, "recording_not_found", "The call has no recording")
+	methodNotAllowed = kind(405, "method_not_allowed", "The address does not have this method")
+	notAcceptable    = kind(406, "not_acceptable", "The answer cannot be had in this form")
+	tooSlow          = kind(408, "request_timeout", "The request did not come in time")
+	conflict         = kind(409, "idempotency_conflict", "The idempotency key was used for another request")
+	callLive         = kind(409, "call_live", "The call is not over")
+	tooLarge         = kind(413, "request_too_large", "The body is too large")
+	unsupportedType  = kind(415, "unsupported_media_type", "The body must be application/json")
+	internalError    = kind(500, "internal_error", "Something went wrong inside")
+	unsupported      = kind(501, "not_supported", "This service cannot do it")
+	connectionFailed = kind(502, "call_connection_failed", "The carrier did not take the call")
+	draining         = kind(503, "draining", "The service is shutting down")
+	overloaded       = kind(503, "overloaded", "The service has no room for more")
+)
+
+func kind(status int, word, title string) Problem {
+	return Problem{Type: TypePrefix + word, Title: title, Status: status, retryAfter: status == 503}
+}
+
+// with returns the problem with a detail.
+func (p Problem) with(detail string) *Problem {
+	p.Detail = detail
+	return &p
+}
+
+// at returns the problem with one fault.
+func (p Problem) at(location, message string) *Problem {
+	p.Detail = location + ": " + message
+	p.Errors = []Fault{{Location: location, Message: message}}
+	return &p
+}
+
+// Error makes a Problem an error.
+func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
+
+// GetStatus is how huma learns the status of an answer.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders is how huma learns the headers of an answer.
+func (p *Problem) GetHeaders() http.Header {
+	h := make(http.Header)
+	if p.retryAfter {
+		h.Set("Retry-After", strconv.Itoa(int(call.OverloadRetry.Seconds())))
+	}
+	return h
+}
+
+// ContentType is how huma learns the type of an answer.
+func (p *Problem) ContentType(string) string { return problemType }
+
+func (p *Problem) write(w http.ResponseWriter) {
+	for name, values := range p.GetHeaders() {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", problemType)
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// fromHuma is the problem that huma found by itself. huma says 422 for what is
+// 400 here, and repeats the values it was sent, which may be anything.
+func fromHuma(m *huma.ErrorModel) *Problem {
+	p := invalidRequest
+	switch m.Status {
+	case http.StatusNotAcceptable:
+		p = notAcceptable
+	case http.StatusRequestTimeout:
+		p = tooSlow
+	case http.StatusRequestEntityTooLarge:
+		p = tooLarge
+	case http.StatusUnsupportedMediaType:
+		p = unsupportedType
+	}
+	if m.Status >= 500 {
+		p = internalError
+		return &p
+	}
+	var all []string
+	for _, e := range m.Errors {
+		p.Errors = append(p.Errors, Fault{Location: e.Location, Message: e.Message})
+		all = append(all, strings.TrimPrefix(e.Location+": "+e.Message, ": "))
+	}
+	p.Detail = m.Detail
+	if len(all) > 0 {
+		p.Detail = strings.Join(all, "; ")
+	}
+	return &p
+}
+
+// problem is how an error of the service is answered. What is not a client's
+// fault is logged, and not told.
+func (a *API) problem(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, call.ErrNotFound):
+		return callNotFound.with("there is no call with this id")
+	case errors.Is(err, call.ErrUnknownAgent):
+		return agentNotFound.at("body.agent_id", "there is no such agent")
+	case errors.Is(err, call.ErrUnknownProvider):
+		return invalidRequest.at("body.provider", "there is no such provider")
+	case errors.Is(err, call.ErrNotAllowed):
+		return notAllowed.at("body.to_phone", reason(err, call.ErrNotAllowed))
+	case errors.Is(err, telephony.ErrInvalidNumber):
+		return invalidNumber.with("not a number in E.164 form")
+	case errors.Is(err, call.ErrInvalidRequest):
+		return invalidRequest.with(reason(err, call.ErrInvalidRequest))
+	case errors.Is(err, call.ErrIdempotency):
+		return conflict.at("header.Idempotency-Key", "was used for another request")
+	case errors.Is(err, call.ErrLive):
+		return callLive.with("end the call first")
+	case errors.Is(err, call.ErrOverloaded):
+		return overloaded.with("as many calls are live as are allowed")
+	case errors.Is(err, call.ErrShutdown):
+		return draining.with("no new calls are taken")
+	case errors.Is(err, errors.ErrUnsupported):
+		return unsupported.with("the service is not set up for it")
+	}
+	var carrier *telephony.Error
+	if errors.As(err, &carrier) {
+		a.log.ErrorContext(ctx, "carrier", "err", err)
+		return connectionFailed.with(carrier.Reason.Error())
+	}
+	if ctx.Err() == nil {
+		a.log.ErrorContext(ctx, "request failed", "err", err)
+	}
+	return internalError.with("")
+}
+
+// reason is what an error says after the sentinel that it wraps: written by the
+// service for whoever asked.
+func reason(err, sentinel error) string {
+	_, after, found := strings.Cut(err.Error(), sentinel.Error()+": ")
+	if !found {
+		return sentinel.Error()
+	}
+	return after
+}

@@ -1,0 +1,209 @@
+package callhttp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/recording"
+	"github.com/switchboard-voice/switchboard/transcript"
+)
+
+// summary is a call as it stands in a list.
+type summary struct {
+	CallID         string            `json:"call_id"`
+	AgentID        string            `json:"agent_id"`
+	Direction      string            `json:"direction" enum:"outbound,inbound"`
+	Provider       string            `json:"provider"`
+	ProviderCallID *string           `json:"provider_call_id" doc:"The carrier's id; null until it is known."`
+	FromPhone      string            `json:"from_phone"`
+	ToPhone        string            `json:"to_phone"`
+	Status         string            `json:"status" enum:"initiated,connecting,connected,active,ending,completed,failed,busy,no_answer,canceled"`
+	EndReason      *string           `json:"end_reason" doc:"Why it ended, in one stable word; null while it lives."`
+	Detail         string            `json:"detail,omitempty" doc:"More about the end, for people."`
+	CreatedAt      time.Time         `json:"created_at"`
+	StartedAt      *time.Time        `json:"started_at" doc:"When somebody picked up; null if nobody did."`
+	EndedAt        *time.Time        `json:"ended_at"`
+	Duration       int64             `json:"duration" doc:"Whole seconds since it was answered."`
+	CustomerData   map[string]string `json:"customer_data"`
+	Metadata       map[string]string `json:"metadata"`
+}
+
+func summarize(c *call.Call) summary {
+	return summary{
+		CallID:         c.ID,
+		AgentID:        c.AgentID,
+		Direction:      c.Direction.String(),
+		Provider:       c.Provider,
+		ProviderCallID: orNull(c.ProviderCallID),
+		FromPhone:      string(c.From),
+		ToPhone:        string(c.To),
+		Status:         c.State.String(),
+		EndReason:      orNull(string(c.Cause)),
+		Detail:         c.Detail,
+		CreatedAt:      c.CreatedAt.UTC(),
+		StartedAt:      timeOrNull(c.AnsweredAt),
+		EndedAt:        timeOrNull(c.EndedAt),
+		Duration:       wholeSeconds(c.Duration(time.Now())),
+		CustomerData:   orEmpty(c.Context),
+		Metadata:       orEmpty(c.Metadata),
+	}
+}
+
+// detail is all that is known of a call.
+type detail struct {
+	summary
+	Transcript   []segment `json:"transcript"`
+	RecordingURL *string   `json:"recording_url" doc:"Plays without a token, for a short while; null if there is none."`
+	AnsweredBy   string    `json:"answered_by,omitempty"`
+	Route        string    `json:"route,omitempty" doc:"Why this agent has an inbound call."`
+	Metrics      metrics   `json:"metrics"`
+}
+
+func (a *API) detail(ctx context.Context, c *call.Call) (*detail, error) {
+	url, err := a.recordingURL(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &detail{
+		summary:      summarize(c),
+		Transcript:   segments(c.Transcript),
+		RecordingURL: orNull(url),
+		AnsweredBy:   string(c.AnsweredBy),
+		Route:        c.Route,
+		Metrics:      measure(&c.Metrics),
+	}, nil
+}
+
+// recordingURL returns the address of a call's recording, "" if it has none that
+// can be fetched.
+func (a *API) recordingURL(ctx context.Context, c *call.Call) (string, error) {
+	if c.Recording == nil || c.Recording.Key == "" {
+		return "", nil
+	}
+	for _, storage := range a.cfg.Storages {
+		if storage.Name() != c.Recording.Storage {
+			continue
+		}
+		url, err := storage.URL(ctx, c.Recording.Key, a.cfg.RecordingTTL)
+		if errors.Is(err, recording.ErrNotFound) || errors.Is(err, errors.ErrUnsupported) {
+			return "", nil
+		}
+		return url, err
+	}
+	return "", nil
+}
+
+type metrics struct {
+	TranscriptionLatency float64  `json:"transcription_latency_ms"`
+	ResponseLatency      float64  `json:"response_latency_ms"`
+	AudioQuality         float64  `json:"audio_quality" doc:"From 0 to 1."`
+	SpeakerChanges       int      `json:"speaker_changes"`
+	Interruptions        int      `json:"interruptions"`
+	CallerTalk           float64  `json:"caller_talk_seconds"`
+	AgentTalk            float64  `json:"agent_talk_seconds"`
+	FramesIn             int64    `json:"frames_in"`
+	FramesOut            int64    `json:"frames_out"`
+	FramesLost           int64    `json:"frames_lost"`
+	Jitter               float64  `json:"jitter_ms"`
+	Keys                 int      `json:"keys"`
+	Leftover             []string `json:"leftover,omitempty" doc:"Steps of the cleanup that failed."`
+}
+
+func measure(m *call.Metrics) metrics {
+	return metrics{
+		TranscriptionLatency: milliseconds(m.TranscriptionLatency),
+		ResponseLatency:      milliseconds(m.ResponseLatency),
+		AudioQuality:         m.AudioQuality,
+		SpeakerChanges:       m.SpeakerChanges,
+		Interruptions:        m.Interruptions,
+		CallerTalk:           m.CallerTalk.Seconds(),
+		AgentTalk:            m.AgentTalk.Seconds(),
+		FramesIn:             m.FramesIn,
+		FramesOut:            m.FramesOut,
+		FramesLost:           m.FramesLost,
+		Jitter:               milliseconds(m.Jitter),
+		Keys:                 m.Keys,
+		Leftover:             m.Leftover,
+	}
+}
+
+type segment struct {
+	Speaker    string  `json:"speaker" enum:"agent,customer"`
+	Text       string  `json:"text"`
+	Timestamp  string  `json:"timestamp" doc:"Since the start of the audio." example:"0:00:03"`
+	Confidence float64 `json:"confidence" doc:"From 0 to 1."`
+}
+
+// segments are the words of a transcript. Stretches without any are left out.
+func segments(all []transcript.Segment) []segment {
+	words := make([]segment, 0, len(all))
+	for _, s := range all {
+		if !s.Gap && s.Text != "" {
+			words = append(words, newSegment(s))
+		}
+	}
+	return words
+}
+
+func newSegment(s transcript.Segment) segment {
+	return segment{
+		Speaker:    string(s.Speaker),
+		Text:       s.Text,
+		Timestamp:  timestamp(s.At),
+		Confidence: s.Confidence,
+	}
+}
+
+// timestamp is d in hours, minutes and seconds: "0:00:03".
+func timestamp(d time.Duration) string {
+	s := int64(max(d, 0) / time.Second)
+	return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+}
+
+// asText makes values of any JSON type text, as a call keeps them: text stays as
+// it is, anything else is its JSON.
+func asText(values map[string]any) map[string]string {
+	if len(values) == 0 {
+		return nil
+	}
+	text := make(map[string]string, len(values))
+	for name, v := range values {
+		s, ok := v.(string)
+		if !ok {
+			b, _ := json.Marshal(v) // it came from JSON
+			s = string(b)
+		}
+		text[name] = s
+	}
+	return text
+}
+
+func wholeSeconds(d time.Duration) int64 { return int64(d.Round(time.Second) / time.Second) }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
