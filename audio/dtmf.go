@@ -125,7 +125,9 @@ type DTMFDetector struct {
 const dtmfBlockSize = 102
 
 const (
-	dtmfLeastLevel = -45 // dBFS of either tone
+	// dtmfLeast is the power of a sine of -45 dBFS, an amplitude of 184: it is
+	// (184*N/2)² in its bin.
+	dtmfLeast = 184 * 184 * dtmfBlockSize * dtmfBlockSize / 4
 	// dtmfShare is the part of all power that must be in the two tones. A tone
 	// that is off shows less of its power, so a single block may hold less.
 	dtmfShare      = 0.82
@@ -239,10 +241,10 @@ func (d *DTMFDetector) filter(pcm []int16) {
 		a2, b2, e2, g2 := f[0].s2, f[1].s2, f[2].s2, f[3].s2
 		for _, s := range pcm {
 			x := float32(s)
-			a1, a2 = x+c0*a1-a2, a1
-			b1, b2 = x+c1*b1-b2, b1
-			e1, e2 = x+c2*e1-e2, e1
-			g1, g2 = x+c3*g1-g2, g1
+			a1, a2 = (x-a2)+c0*a1, a1
+			b1, b2 = (x-b2)+c1*b1, b1
+			e1, e2 = (x-e2)+c2*e1, e1
+			g1, g2 = (x-g2)+c3*g1, g1
 		}
 		f[0].s1, f[1].s1, f[2].s1, f[3].s1 = a1, b1, e1, g1
 		f[0].s2, f[1].s2, f[2].s2, f[3].s2 = a2, b2, e2, g2
@@ -268,11 +270,8 @@ func (g *goertzel) phase() float64 {
 func (d *DTMFDetector) judge() dtmfBlock {
 	row, rowPower, rowClear := strongest((*[4]goertzel)(d.filters[:4]))
 	column, columnPower, columnClear := strongest((*[4]goertzel)(d.filters[4:]))
-	// A sine of amplitude a has a power of (a*N/2)² in its bin.
-	amplitude := 32768 * math.Pow(10, dtmfLeastLevel/20.0)
-	least := float32(amplitude * amplitude * dtmfBlockSize * dtmfBlockSize / 4)
 	switch {
-	case rowPower < least || columnPower < least,
+	case rowPower < dtmfLeast || columnPower < dtmfLeast,
 		!rowClear || !columnClear,
 		rowPower > dtmfTwist*columnPower,
 		columnPower > dtmfReverseTwist*rowPower,

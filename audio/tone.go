@@ -46,8 +46,10 @@ type ToneDetector struct {
 }
 
 const (
-	toneShare   = 0.9
-	toneLevel   = -45 // dBFS
+	toneShare = 0.9
+	// toneLeast is the power of a sine of -45 dBFS, an amplitude of 184: it is
+	// (184*N/4)² in its bin and half as much more beside it.
+	toneLeast   = 184 * 184 * spectrumSamples * spectrumSamples / 16 * 1.5
 	toneDrift   = 12  // Hz between a hop and the mean
 	toneLowBin  = 6   // 190 Hz
 	toneHighBin = 116 // 3625 Hz
@@ -162,10 +164,7 @@ func pureTone(x *[spectrumSamples]float32) (hz float64, ok bool) {
 	for _, p := range power[peak-2 : peak+3] {
 		near += p
 	}
-	// A full-scale sine has (32768*256/4)² in its bin, half as much more beside
-	// it.
-	least := float32(1.5 * sq(32768*spectrumSamples/4) * math.Pow(10, toneLevel/10.0))
-	if near < least || near < toneShare*total {
+	if near < toneLeast || near < toneShare*total {
 		return 0, false
 	}
 	// Between two bins of a Hann window, amplitudes a and b are as 1+x to 2-x,
