@@ -8,7 +8,20 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
+	"github.com/switchboard-voice/switchboard/internal/jsonscan"
 	"github.com/switchboard-voice/switchboard/stream"
+)
+
+var (
+	errBinary    = jsonscan.Bad("twilio: binary message")
+	errEvent     = jsonscan.Bad("twilio: no event")
+	errPayload   = jsonscan.Bad("twilio: payload is not canonical base64")
+	errNoPayload = jsonscan.Bad("twilio: no payload")
+	errTrack     = jsonscan.Bad("twilio: unknown track")
+	errDigit     = jsonscan.Bad("twilio: not a key")
+	errID        = jsonscan.Bad("twilio: missing or unsafe id")
+	errIDs       = jsonscan.Bad("twilio: two stream ids")
+	errFormat    = jsonscan.Bad("twilio: audio is not mu-law, 8000 Hz, mono")
 )
 
 // A media stream is mu-law at 8 kHz and nothing else
@@ -24,13 +37,6 @@ var traits = stream.Traits{
 
 // Traits describes Twilio's media streams.
 func (p *Provider) Traits() stream.Traits { return traits }
-
-// What a start may carry. Twilio itself allows a parameter 500 characters.
-const (
-	maxParams   = 32
-	maxParam    = 500
-	maxStreamID = 64
-)
 
 // Decode reads one message. It decodes payloads in data's own memory.
 //
@@ -52,21 +58,21 @@ func (p *Provider) Decode(m *stream.Message, data []byte, binary bool) error {
 // neither data nor m.
 func decodeUsualMedia(m *stream.Message, data []byte) (done bool, err error) {
 	rest, ok := bytes.CutPrefix(data, []byte(`{"event":"media","sequenceNumber":"`))
-	sequence, rest, ok := cutCount(rest, ok)
-	rest, ok = cut(rest, ok, `","media":{"track":"`)
+	sequence, rest, ok := jsonscan.CutCount(rest, ok)
+	rest, ok = jsonscan.Cut(rest, ok, `","media":{"track":"`)
 	track := audio.Inbound
 	if ok && bytes.HasPrefix(rest, []byte("outbound")) {
 		track = audio.Outbound
 		rest = rest[len("outbound"):]
 	} else {
-		rest, ok = cut(rest, ok, "inbound")
+		rest, ok = jsonscan.Cut(rest, ok, "inbound")
 	}
-	rest, ok = cut(rest, ok, `","chunk":"`)
-	chunk, rest, ok := cutCount(rest, ok)
-	rest, ok = cut(rest, ok, `","timestamp":"`)
-	millis, rest, ok := cutCount(rest, ok)
-	rest, ok = cut(rest, ok, `","payload":"`)
-	if !ok || millis > maxMillis {
+	rest, ok = jsonscan.Cut(rest, ok, `","chunk":"`)
+	chunk, rest, ok := jsonscan.CutCount(rest, ok)
+	rest, ok = jsonscan.Cut(rest, ok, `","timestamp":"`)
+	millis, rest, ok := jsonscan.CutCount(rest, ok)
+	rest, ok = jsonscan.Cut(rest, ok, `","payload":"`)
+	if !ok || millis > jsonscan.MaxMillis {
 		return false, nil
 	}
 	quote := bytes.IndexByte(rest, '"')
@@ -74,11 +80,11 @@ func decodeUsualMedia(m *stream.Message, data []byte) (done bool, err error) {
 		return false, nil
 	}
 	payload := rest[:quote]
-	tail, ok := cut(rest[quote:], true, `"},"streamSid":"`)
+	tail, ok := jsonscan.Cut(rest[quote:], true, `"},"streamSid":"`)
 	if !ok || !isUsualTail(tail) || bytes.IndexByte(payload, '\\') >= 0 {
 		return false, nil
 	}
-	n, ok := decodeBase64(payload)
+	n, ok := jsonscan.DecodeBase64(payload)
 	if !ok {
 		return true, errPayload
 	}
@@ -91,89 +97,56 @@ func decodeUsualMedia(m *stream.Message, data []byte) (done bool, err error) {
 	return true, nil
 }
 
-func cut(b []byte, ok bool, prefix string) ([]byte, bool) {
-	if !ok || len(b) < len(prefix) || string(b[:len(prefix)]) != prefix {
-		return nil, false
-	}
-	return b[len(prefix):], true
-}
-
-func cutCount(b []byte, ok bool) (int64, []byte, bool) {
-	i := 0
-	for i < len(b) && b[i] >= '0' && b[i] <= '9' {
-		i++
-	}
-	n, fine := parseCount(b[:i])
-	return n, b[i:], ok && fine
-}
-
 // isUsualTail reports whether b is the end of a message after `"streamSid":"`.
 func isUsualTail(b []byte) bool {
 	id, ok := bytes.CutSuffix(b, []byte(`"}`))
-	return ok && isSafeID(id)
+	return ok && jsonscan.IsSafeID(id)
 }
-
-// isSafeID tells that an id needs no escaping anywhere, and is not long.
-func isSafeID(id []byte) bool {
-	if len(id) == 0 || len(id) > maxStreamID {
-		return false
-	}
-	for _, c := range id {
-		switch {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '-', c == '_', c == '.':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-const maxMillis = math.MaxInt64 / int64(time.Millisecond)
 
 // decodeAny reads any message.
 func decodeAny(m *stream.Message, data []byte) error {
-	s := scanner{data: data}
-	var names seen
+	s := jsonscan.New(data)
+	var names jsonscan.Seen
 	var event, streamID, media, start, mark, dtmf []byte
 	sequence := int64(-1)
-	if s.peek() != '{' {
-		return errSyntax
+	if s.Peek() != '{' {
+		return jsonscan.ErrSyntax
 	}
-	s.object()
+	s.Object()
 	for first := true; ; first = false {
-		name, ok := s.member(first)
+		name, ok := s.Member(first)
 		if !ok {
 			break
 		}
 		switch string(name) {
 		case "event":
-			s.once(&names, 0)
-			event = s.text()
+			s.Once(&names, 0)
+			event = s.Text()
 		case "sequenceNumber":
-			s.once(&names, 1)
-			sequence = s.count()
+			s.Once(&names, 1)
+			sequence = s.Count()
 		case "streamSid":
-			s.once(&names, 2)
-			streamID = s.text()
+			s.Once(&names, 2)
+			streamID = s.Text()
 		case "media":
-			s.once(&names, 3)
-			media = s.skip(1)
+			s.Once(&names, 3)
+			media = s.Skip(1)
 		case "start":
-			s.once(&names, 4)
-			start = s.skip(1)
+			s.Once(&names, 4)
+			start = s.Skip(1)
 		case "mark":
-			s.once(&names, 5)
-			mark = s.skip(1)
+			s.Once(&names, 5)
+			mark = s.Skip(1)
 		case "dtmf":
-			s.once(&names, 6)
-			dtmf = s.skip(1)
+			s.Once(&names, 6)
+			dtmf = s.Skip(1)
 		default:
-			s.skip(1)
+			s.Skip(1)
 		}
 	}
-	s.end()
-	if s.err != nil {
-		return s.err
+	s.End()
+	if s.Err() != nil {
+		return s.Err()
 	}
 	m.Sequence = sequence
 
@@ -195,49 +168,49 @@ func decodeAny(m *stream.Message, data []byte) error {
 }
 
 func decodeMedia(m *stream.Message, object []byte) error {
-	s := scanner{data: object}
-	var names seen
+	s := jsonscan.New(object)
+	var names jsonscan.Seen
 	var payload []byte
-	s.object()
+	s.Object()
 	for first := true; ; first = false {
-		name, ok := s.member(first)
+		name, ok := s.Member(first)
 		if !ok {
 			break
 		}
 		switch string(name) {
 		case "track":
-			s.once(&names, 0)
-			switch string(s.text()) {
+			s.Once(&names, 0)
+			switch string(s.Text()) {
 			case "inbound":
 			case "outbound":
 				m.Track = audio.Outbound
 			default:
-				s.fail(errTrack)
+				s.Fail(errTrack)
 			}
 		case "chunk":
-			s.once(&names, 1)
-			m.Chunk = s.count()
+			s.Once(&names, 1)
+			m.Chunk = s.Count()
 		case "timestamp":
-			s.once(&names, 2)
-			millis := s.count()
-			if millis > maxMillis {
-				s.fail(errType)
+			s.Once(&names, 2)
+			millis := s.Count()
+			if millis > jsonscan.MaxMillis {
+				s.Fail(jsonscan.ErrType)
 			}
 			m.Timestamp = time.Duration(millis) * time.Millisecond
 		case "payload":
-			s.once(&names, 3)
-			payload = s.text()
+			s.Once(&names, 3)
+			payload = s.Text()
 		default:
-			s.skip(2)
+			s.Skip(2)
 		}
 	}
-	if s.err != nil {
-		return s.err
+	if s.Err() != nil {
+		return s.Err()
 	}
 	if len(payload) == 0 {
 		return errNoPayload
 	}
-	n, ok := decodeBase64(payload)
+	n, ok := jsonscan.DecodeBase64(payload)
 	if !ok {
 		return errPayload
 	}
@@ -247,26 +220,26 @@ func decodeMedia(m *stream.Message, object []byte) error {
 }
 
 func decodeMark(m *stream.Message, object []byte) error {
-	s := scanner{data: object}
-	var names seen
+	s := jsonscan.New(object)
+	var names jsonscan.Seen
 	var mark []byte
-	s.object()
+	s.Object()
 	for first := true; ; first = false {
-		name, ok := s.member(first)
+		name, ok := s.Member(first)
 		if !ok {
 			break
 		}
 		if string(name) != "name" {
-			s.skip(2)
+			s.Skip(2)
 			continue
 		}
-		s.once(&names, 0)
-		mark = s.text()
+		s.Once(&names, 0)
+		mark = s.Text()
 	}
-	if s.err != nil {
-		return s.err
+	if s.Err() != nil {
+		return s.Err()
 	}
-	n, ok := parseCount(mark)
+	n, ok := jsonscan.ParseCount(mark)
 	if ok && n <= math.MaxUint32 && (mark[0] != '0' || len(mark) == 1) {
 		m.Kind = stream.KindMark
 		m.Mark = uint32(n)
@@ -275,28 +248,28 @@ func decodeMark(m *stream.Message, object []byte) error {
 }
 
 func decodeKey(m *stream.Message, object []byte) error {
-	s := scanner{data: object}
-	var names seen
+	s := jsonscan.New(object)
+	var names jsonscan.Seen
 	var digit []byte
-	s.object()
+	s.Object()
 	for first := true; ; first = false {
-		name, ok := s.member(first)
+		name, ok := s.Member(first)
 		if !ok {
 			break
 		}
 		if string(name) != "digit" {
-			s.skip(2)
+			s.Skip(2)
 			continue
 		}
-		s.once(&names, 0)
-		if s.peek() == '"' {
-			digit = s.str()
+		s.Once(&names, 0)
+		if s.Peek() == '"' {
+			digit = s.Str()
 		} else {
-			digit = s.skip(2)
+			digit = s.Skip(2)
 		}
 	}
-	if s.err != nil {
-		return s.err
+	if s.Err() != nil {
+		return s.Err()
 	}
 	if len(digit) != 1 || strings.IndexByte("0123456789*#ABCD", digit[0]) < 0 {
 		return errDigit
@@ -307,42 +280,42 @@ func decodeKey(m *stream.Message, object []byte) error {
 }
 
 func decodeStart(m *stream.Message, object, outerID []byte) error {
-	s := scanner{data: object}
-	var names seen
+	s := jsonscan.New(object)
+	var names jsonscan.Seen
 	var accountID, streamID, callID []byte
 	formatOK := false
-	s.object()
+	s.Object()
 	for first := true; ; first = false {
-		name, ok := s.member(first)
+		name, ok := s.Member(first)
 		if !ok {
 			break
 		}
 		switch string(name) {
 		case "accountSid":
-			s.once(&names, 0)
-			accountID = s.text()
+			s.Once(&names, 0)
+			accountID = s.Text()
 		case "streamSid":
-			s.once(&names, 1)
-			streamID = s.text()
+			s.Once(&names, 1)
+			streamID = s.Text()
 		case "callSid":
-			s.once(&names, 2)
-			callID = s.text()
+			s.Once(&names, 2)
+			callID = s.Text()
 		case "mediaFormat":
-			s.once(&names, 3)
+			s.Once(&names, 3)
 			formatOK = scanFormat(&s)
 		case "customParameters":
-			s.once(&names, 4)
-			m.Params = scanParams(&s)
+			s.Once(&names, 4)
+			m.Params = s.Params()
 		default:
-			s.skip(2)
+			s.Skip(2)
 		}
 	}
 	switch {
-	case s.err != nil:
-		return s.err
+	case s.Err() != nil:
+		return s.Err()
 	case !formatOK:
 		return errFormat
-	case !isSafeID(streamID), !isSafeID(callID), !isSafeID(accountID):
+	case !jsonscan.IsSafeID(streamID), !jsonscan.IsSafeID(callID), !jsonscan.IsSafeID(accountID):
 		return errID
 	case outerID != nil && !bytes.Equal(outerID, streamID):
 		return errIDs
@@ -355,68 +328,39 @@ func decodeStart(m *stream.Message, object, outerID []byte) error {
 	return nil
 }
 
-func scanFormat(s *scanner) bool {
-	var names seen
+func scanFormat(s *jsonscan.Scanner) bool {
+	var names jsonscan.Seen
 	var encoding []byte
 	var rate, channels int64
-	s.object()
+	s.Object()
 	for first := true; ; first = false {
-		name, ok := s.member(first)
+		name, ok := s.Member(first)
 		if !ok {
 			break
 		}
 		switch string(name) {
 		case "encoding":
-			s.once(&names, 0)
-			encoding = s.text()
+			s.Once(&names, 0)
+			encoding = s.Text()
 		case "sampleRate":
-			s.once(&names, 1)
-			rate = s.count()
+			s.Once(&names, 1)
+			rate = s.Count()
 		case "channels":
-			s.once(&names, 2)
-			channels = s.count()
+			s.Once(&names, 2)
+			channels = s.Count()
 		default:
-			s.skip(3)
+			s.Skip(3)
 		}
 	}
 	return string(encoding) == "audio/x-mulaw" && rate == 8000 && channels == 1
 }
 
-func scanParams(s *scanner) map[string]string {
-	if s.peek() == 'n' {
-		s.literal("null")
-		return nil
-	}
-	var params map[string]string
-	s.object()
-	for first := true; ; first = false {
-		key, ok := s.member(first)
-		if !ok {
-			return params
-		}
-		name := strings.ToValidUTF8(string(key), "\uFFFD")
-		value := strings.ToValidUTF8(string(s.text()), "\uFFFD")
-		if len(params) == maxParams || len(name) > maxParam || len(value) > maxParam {
-			s.fail(errParams)
-			return nil
-		}
-		if _, repeated := params[name]; repeated {
-			s.fail(errRepeated)
-			return nil
-		}
-		if params == nil {
-			params = make(map[string]string)
-		}
-		params[name] = value
-	}
-}
-
 // AppendMedia appends a message that plays payload.
 func (p *Provider) AppendMedia(dst []byte, streamID string, _ audio.Format, payload []byte) []byte {
 	dst = append(dst, `{"event":"media","streamSid":"`...)
-	dst = appendEscaped(dst, streamID)
+	dst = jsonscan.AppendEscaped(dst, streamID)
 	dst = append(dst, `","media":{"payload":"`...)
-	dst = appendBase64(dst, payload)
+	dst = jsonscan.AppendBase64(dst, payload)
 	return append(dst, `"}}`...)
 }
 
@@ -424,7 +368,7 @@ func (p *Provider) AppendMedia(dst []byte, streamID string, _ audio.Format, payl
 // been played or cleared.
 func (p *Provider) AppendMark(dst []byte, streamID string, mark uint32) []byte {
 	dst = append(dst, `{"event":"mark","streamSid":"`...)
-	dst = appendEscaped(dst, streamID)
+	dst = jsonscan.AppendEscaped(dst, streamID)
 	dst = append(dst, `","mark":{"name":"`...)
 	dst = strconv.AppendUint(dst, uint64(mark), 10)
 	return append(dst, `"}}`...)
@@ -433,23 +377,6 @@ func (p *Provider) AppendMark(dst []byte, streamID string, mark uint32) []byte {
 // AppendClear appends a message that throws away what has not been played.
 func (p *Provider) AppendClear(dst []byte, streamID string) []byte {
 	dst = append(dst, `{"event":"clear","streamSid":"`...)
-	dst = appendEscaped(dst, streamID)
+	dst = jsonscan.AppendEscaped(dst, streamID)
 	return append(dst, `"}`...)
-}
-
-// appendEscaped appends the inside of a JSON string. Ids that came through
-// Decode never need it.
-func appendEscaped(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return dst
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/switchboard-voice/switchboard/audio"
+	"github.com/switchboard-voice/switchboard/internal/jsonscan"
 	"github.com/switchboard-voice/switchboard/stream"
 )
 
@@ -524,7 +525,7 @@ func decodeReference(data []byte) (m stream.Message, err error) {
 		if _, err = inner.count("chunk"); err != nil {
 			return m, err
 		}
-		if at, err := inner.count("timestamp"); err != nil || at > maxMillis {
+		if at, err := inner.count("timestamp"); err != nil || at > jsonscan.MaxMillis {
 			return m, fail
 		}
 		m.Payload, err = base64.StdEncoding.DecodeString(payload)
@@ -535,7 +536,7 @@ func decodeReference(data []byte) (m stream.Message, err error) {
 	case "start":
 		var ids [3]string
 		for i, name := range []string{"accountSid", "streamSid", "callSid"} {
-			if ids[i], err = inner.text(name, false); err != nil || !isSafeID([]byte(ids[i])) {
+			if ids[i], err = inner.text(name, false); err != nil || !jsonscan.IsSafeID([]byte(ids[i])) {
 				return m, fail
 			}
 		}
@@ -560,11 +561,11 @@ func decodeReference(data []byte) (m stream.Message, err error) {
 		}
 		if len(inner["customParameters"]) == 1 && strings.TrimSpace(string(inner["customParameters"][0])) != "null" {
 			params, err := members(inner["customParameters"][0])
-			if err != nil || len(params) > maxParams {
+			if err != nil || len(params) > jsonscan.MaxParams {
 				return m, fail
 			}
 			for name := range params {
-				if value, err := params.text(name, false); err != nil || len(name) > maxParam || len(value) > maxParam {
+				if value, err := params.text(name, false); err != nil || len(name) > jsonscan.MaxParam || len(value) > jsonscan.MaxParam {
 					return m, fail
 				}
 			}
@@ -578,7 +579,7 @@ func decodeReference(data []byte) (m stream.Message, err error) {
 type object map[string][]json.RawMessage
 
 func members(data []byte) (object, error) {
-	if !json.Valid(data) || depth(data) > maxDepth+1 {
+	if !json.Valid(data) || depth(data) > jsonscan.MaxDepth+1 {
 		return nil, errors.New("not valid")
 	}
 	d := json.NewDecoder(bytes.NewReader(data))

@@ -1,4 +1,4 @@
-package twilio
+package jsonscan
 
 import "encoding/base64"
 
@@ -13,8 +13,8 @@ var base64Pairs = func() (pairs [1 << 12]uint16) {
 	return pairs
 }()
 
-// appendBase64 appends src in standard base64 with padding.
-func appendBase64(dst, src []byte) []byte {
+// AppendBase64 appends src in standard base64 with padding.
+func AppendBase64(dst, src []byte) []byte {
 	for len(src) >= 6 {
 		v := uint64(src[0])<<40 | uint64(src[1])<<32 | uint64(src[2])<<24 | uint64(src[3])<<16 | uint64(src[4])<<8 | uint64(src[5])
 		a, b := base64Pairs[v>>36&0xFFF], base64Pairs[v>>24&0xFFF]
@@ -43,9 +43,9 @@ const badBase64 = 1 << 24
 
 var strictBase64 = base64.StdEncoding.Strict()
 
-// decodeBase64 decodes b in place and returns the length. It takes only the one
+// DecodeBase64 decodes b in place and returns the length. It takes only the one
 // way to write something: padded, without line breaks, with unused bits zero.
-func decodeBase64(b []byte) (n int, ok bool) {
+func DecodeBase64(b []byte) (n int, ok bool) {
 	if len(b) == 0 || len(b)%4 != 0 {
 		return 0, false
 	}

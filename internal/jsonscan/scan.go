@@ -1,4 +1,7 @@
-package twilio
+// Package jsonscan reads and writes the messages of carriers' media streams,
+// which are JSON around base64, fifty times a second and call, without
+// allocating.
+package jsonscan
 
 import (
 	"bytes"
@@ -10,48 +13,48 @@ import (
 	"github.com/switchboard-voice/switchboard/stream"
 )
 
-// The errors of Decode are made once: a peer that sends nonsense shall not cost
-// more than one that does not.
+// The errors are made once: a peer that sends nonsense shall not cost more than
+// one that does not. They wrap stream.ErrMessage.
 var (
-	errSyntax    = bad("not JSON")
-	errDepth     = bad("nested too deep")
-	errRepeated  = bad("repeated name")
-	errType      = bad("value of the wrong type")
-	errBinary    = bad("binary message")
-	errEvent     = bad("no event")
-	errPayload   = bad("payload is not canonical base64")
-	errNoPayload = bad("no payload")
-	errTrack     = bad("unknown track")
-	errDigit     = bad("not a key")
-	errID        = bad("missing or unsafe id")
-	errIDs       = bad("two stream ids")
-	errFormat    = bad("audio is not mu-law, 8000 Hz, mono")
-	errParams    = bad("too many or too long parameters")
+	ErrSyntax   = Bad("not JSON")
+	ErrDepth    = Bad("nested too deep")
+	ErrRepeated = Bad("repeated name")
+	ErrType     = Bad("value of the wrong type")
+	ErrParams   = Bad("too many or too long parameters")
 )
 
-func bad(what string) error { return fmt.Errorf("%w: twilio: %s", stream.ErrMessage, what) }
+// Bad makes another such error.
+func Bad(what string) error { return fmt.Errorf("%w: %s", stream.ErrMessage, what) }
 
-// maxDepth is far below what could hurt the stack and far above Twilio's 3.
-const maxDepth = 16
+// MaxDepth is far below what could hurt the stack and far above the 3 that
+// carriers need.
+const MaxDepth = 16
 
-// scanner reads JSON (RFC 8259) without allocating. Names are compared exactly,
+// Scanner reads JSON (RFC 8259) without allocating. Names are compared exactly,
 // and strings are unescaped where they stand, which only makes them shorter.
 // After an error it reads nothing more, so that errors can be asked for once.
-type scanner struct {
+type Scanner struct {
 	data []byte
 	at   int
 	err  error
 }
 
-func (s *scanner) fail(err error) {
+// New returns a Scanner of data, which it may write to.
+func New(data []byte) Scanner { return Scanner{data: data} }
+
+// Err returns the first error.
+func (s *Scanner) Err() error { return s.err }
+
+// Fail ends the reading with err, unless it has ended.
+func (s *Scanner) Fail(err error) {
 	if s.err == nil {
 		s.err = err
 	}
 	s.at = len(s.data)
 }
 
-// peek returns the next byte that is not white space, 0 at the end.
-func (s *scanner) peek() byte {
+// Peek returns the next byte that is not white space, 0 at the end.
+func (s *Scanner) Peek() byte {
 	for ; s.at < len(s.data); s.at++ {
 		switch c := s.data[s.at]; c {
 		case ' ', '\t', '\n', '\r':
@@ -62,24 +65,24 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-func (s *scanner) expect(c byte) {
-	if s.peek() != c {
-		s.fail(errSyntax)
+func (s *Scanner) expect(c byte) {
+	if s.Peek() != c {
+		s.Fail(ErrSyntax)
 		return
 	}
 	s.at++
 }
 
-// end demands that nothing follows.
-func (s *scanner) end() {
-	if s.err == nil && s.peek() != 0 || s.at < len(s.data) {
-		s.fail(errSyntax)
+// End demands that nothing follows.
+func (s *Scanner) End() {
+	if s.err == nil && s.Peek() != 0 || s.at < len(s.data) {
+		s.Fail(ErrSyntax)
 	}
 }
 
 // raw returns what stands between the quotes of a string, checked, and whether
 // there is a backslash in it.
-func (s *scanner) raw() (text []byte, escaped bool) {
+func (s *Scanner) raw() (text []byte, escaped bool) {
 	s.expect('"')
 	start := s.at
 	for s.at < len(s.data) {
@@ -88,18 +91,18 @@ func (s *scanner) raw() (text []byte, escaped bool) {
 			s.at++
 			return s.data[start : s.at-1], escaped
 		case c < ' ':
-			s.fail(errSyntax)
+			s.Fail(ErrSyntax)
 		case c == '\\':
 			escaped = true
 			s.at += escapeLen(s.data[s.at:])
 			if s.at > len(s.data) {
-				s.fail(errSyntax)
+				s.Fail(ErrSyntax)
 			}
 		default:
 			s.at++
 		}
 	}
-	s.fail(errSyntax)
+	s.Fail(ErrSyntax)
 	return nil, false
 }
 
@@ -140,8 +143,8 @@ func hex4(b []byte) (r rune, ok bool) {
 	return r, true
 }
 
-// str returns a string, unescaped.
-func (s *scanner) str() []byte {
+// Str returns a string, unescaped.
+func (s *Scanner) Str() []byte {
 	text, escaped := s.raw()
 	if !escaped {
 		return text
@@ -195,11 +198,11 @@ func unescape(b []byte) []byte {
 
 // next moves to the next member of an object, or to the next element with
 // closer ']'. first tells that none was read yet.
-func (s *scanner) next(closer byte, first bool) bool {
+func (s *Scanner) next(closer byte, first bool) bool {
 	if s.err != nil {
 		return false
 	}
-	if s.peek() == closer {
+	if s.Peek() == closer {
 		s.at++
 		return false
 	}
@@ -209,22 +212,22 @@ func (s *scanner) next(closer byte, first bool) bool {
 	return s.err == nil
 }
 
-// member reads the name of the next member of an object.
-func (s *scanner) member(first bool) (name []byte, ok bool) {
+// Member reads the name of the next member of an object.
+func (s *Scanner) Member(first bool) (name []byte, ok bool) {
 	if !s.next('}', first) {
 		return nil, false
 	}
-	name = s.str()
+	name = s.Str()
 	s.expect(':')
 	return name, s.err == nil
 }
 
-// skip checks one value and returns it.
-func (s *scanner) skip(depth int) []byte {
-	c := s.peek()
+// Skip checks one value and returns it.
+func (s *Scanner) Skip(depth int) []byte {
+	c := s.Peek()
 	start := s.at
-	if depth > maxDepth {
-		s.fail(errDepth)
+	if depth > MaxDepth {
+		s.Fail(ErrDepth)
 		return nil
 	}
 	switch {
@@ -235,23 +238,23 @@ func (s *scanner) skip(depth int) []byte {
 		for first := true; s.next('}', first); first = false {
 			s.raw()
 			s.expect(':')
-			s.skip(depth + 1)
+			s.Skip(depth + 1)
 		}
 	case c == '[':
 		s.at++
 		for first := true; s.next(']', first); first = false {
-			s.skip(depth + 1)
+			s.Skip(depth + 1)
 		}
 	case c == '-' || c >= '0' && c <= '9':
 		s.number()
 	case c == 't':
-		s.literal("true")
+		s.Literal("true")
 	case c == 'f':
-		s.literal("false")
+		s.Literal("false")
 	case c == 'n':
-		s.literal("null")
+		s.Literal("null")
 	default:
-		s.fail(errSyntax)
+		s.Fail(ErrSyntax)
 	}
 	if s.err != nil {
 		return nil
@@ -259,15 +262,16 @@ func (s *scanner) skip(depth int) []byte {
 	return s.data[start:s.at]
 }
 
-func (s *scanner) literal(word string) {
+// Literal reads a word that stands without quotes.
+func (s *Scanner) Literal(word string) {
 	if !bytes.HasPrefix(s.data[s.at:], []byte(word)) {
-		s.fail(errSyntax)
+		s.Fail(ErrSyntax)
 		return
 	}
 	s.at += len(word)
 }
 
-func (s *scanner) number() {
+func (s *Scanner) number() {
 	if s.data[s.at] == '-' {
 		s.at++
 	}
@@ -289,34 +293,34 @@ func (s *scanner) number() {
 	}
 }
 
-func (s *scanner) digits() {
+func (s *Scanner) digits() {
 	start := s.at
 	for s.at < len(s.data) && s.data[s.at] >= '0' && s.data[s.at] <= '9' {
 		s.at++
 	}
 	if s.at == start {
-		s.fail(errSyntax)
+		s.Fail(ErrSyntax)
 	}
 }
 
-// count reads a number that is not negative, as a string or as a number: Twilio
-// writes both.
-func (s *scanner) count() int64 {
+// Count reads a number that is not negative, as a string or as a number: carriers
+// write both.
+func (s *Scanner) Count() int64 {
 	var digits []byte
-	if s.peek() == '"' {
-		digits = s.str()
+	if s.Peek() == '"' {
+		digits = s.Str()
 	} else {
-		digits = s.skip(0)
+		digits = s.Skip(0)
 	}
-	n, ok := parseCount(digits)
+	n, ok := ParseCount(digits)
 	if !ok {
-		s.fail(errType)
+		s.Fail(ErrType)
 	}
 	return n
 }
 
-// parseCount reads up to 18 digits, which an int64 always holds.
-func parseCount(digits []byte) (n int64, ok bool) {
+// ParseCount reads up to 18 digits, which an int64 always holds.
+func ParseCount(digits []byte) (n int64, ok bool) {
 	if len(digits) == 0 || len(digits) > 18 {
 		return 0, false
 	}
@@ -329,31 +333,31 @@ func parseCount(digits []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// text reads a value that must be a string.
-func (s *scanner) text() []byte {
-	if s.peek() != '"' {
-		s.fail(errType)
+// Text reads a value that must be a string.
+func (s *Scanner) Text() []byte {
+	if s.Peek() != '"' {
+		s.Fail(ErrType)
 		return nil
 	}
-	return s.str()
+	return s.Str()
 }
 
-// object enters a value that must be an object.
-func (s *scanner) object() {
-	if s.peek() != '{' {
-		s.fail(errType)
+// Object enters a value that must be an object.
+func (s *Scanner) Object() {
+	if s.Peek() != '{' {
+		s.Fail(ErrType)
 		return
 	}
 	s.at++
 }
 
-// seen remembers which of a few names an object had.
-type seen uint16
+// Seen remembers which of a few names an object had.
+type Seen uint16
 
-// once marks the nth name, and fails if it was there already.
-func (s *scanner) once(names *seen, nth int) {
+// Once marks the nth name, and fails if it was there already.
+func (s *Scanner) Once(names *Seen, nth int) {
 	if *names&(1<<nth) != 0 {
-		s.fail(errRepeated)
+		s.Fail(ErrRepeated)
 	}
 	*names |= 1 << nth
 }
