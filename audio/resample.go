@@ -94,24 +94,30 @@ func (r *Resampler) Append(dst, src []int16) []int16 {
 // filter.reach older ones.
 func (r *Resampler) run(dst []int16, x []float32, n int) []int16 {
 	f := r.filter
-	at := r.skip
 	if f.up == 1 {
+		at := r.skip
 		for ; at < n; at += f.down {
 			dst = append(dst, toSample(f.fold(x[at:at+f.reach+1])))
 		}
 		r.skip = at - n
 		return dst
 	}
-	for ; at < n*f.up; at += f.down {
-		i, phase := at/f.up, &f.phases[at%f.up]
-		if phase.copies {
-			dst = append(dst, int16(x[i+phase.only]))
-			continue
+	at, phase := 0, r.skip
+	for {
+		for ; phase >= f.up; phase -= f.up {
+			at++
 		}
-		dst = append(dst, toSample(dot(phase.taps, x[i:])))
+		if at >= n {
+			r.skip = (at-n)*f.up + phase
+			return dst
+		}
+		if p := &f.phases[phase]; p.copies {
+			dst = append(dst, int16(x[at+p.only]))
+		} else {
+			dst = append(dst, toSample(dot(p.taps, x[at:])))
+		}
+		phase += f.down
 	}
-	r.skip = at - n*f.up
-	return dst
 }
 
 // toSample rounds to the nearest sample and limits.
@@ -231,49 +237,55 @@ func newPhase(taps []float64, p, up, n int) phase {
 }
 
 // fold is the product of a symmetric filter with x, which is as long as the
-// filter.
+// filter. Four sums go on side by side, since each addition waits for the one
+// before.
 func (f *filter) fold(x []float32) float32 {
 	middle := len(x) / 2
-	left, right := x[:middle], x[middle+1:]
 	half := f.half[1:]
-	right, left = right[:len(half)], left[:len(half)]
-	sum := f.half[0] * x[middle]
-	var a, b float32
-	if f.stride == 2 {
-		i := 0
-		for ; i+2 < len(half); i += 4 {
-			a += half[i] * (right[i] + left[len(left)-1-i])
-			b += half[i+2] * (right[i+2] + left[len(left)-3-i])
-		}
-		if i < len(half) {
-			a += half[i] * (right[i] + left[len(left)-1-i])
-		}
-		return sum + a + b
-	}
+	right := x[middle+1:][:len(half)]
+	left := x[:middle][:len(half)]
+	var a, b, c, d float32
 	i := 0
-	for ; i+1 < len(half); i += 2 {
-		a += half[i] * (right[i] + left[len(left)-1-i])
-		b += half[i+1] * (right[i+1] + left[len(left)-2-i])
+	if f.stride == 2 {
+		for ; i <= len(half)-8; i += 8 {
+			h, r := (*[8]float32)(half[i:]), (*[8]float32)(right[i:])
+			l := (*[8]float32)(left[len(half)-8-i:])
+			a += h[0] * (r[0] + l[7])
+			b += h[2] * (r[2] + l[5])
+			c += h[4] * (r[4] + l[3])
+			d += h[6] * (r[6] + l[1])
+		}
+	} else {
+		for ; i <= len(half)-4; i += 4 {
+			h, r := (*[4]float32)(half[i:]), (*[4]float32)(right[i:])
+			l := (*[4]float32)(left[len(half)-4-i:])
+			a += h[0] * (r[0] + l[3])
+			b += h[1] * (r[1] + l[2])
+			c += h[2] * (r[2] + l[1])
+			d += h[3] * (r[3] + l[0])
+		}
 	}
-	if i < len(half) {
-		a += half[i] * (right[i] + left[len(left)-1-i])
+	sum := f.half[0] * x[middle]
+	for ; i < len(half); i += f.stride {
+		sum += half[i] * (right[i] + left[len(half)-1-i])
 	}
-	return sum + a + b
+	return sum + (a + b) + (c + d)
 }
 
 // dot is the product of taps with the first samples of x.
 func dot(taps, x []float32) float32 {
 	x = x[:len(taps)]
 	var a, b, c, d float32
-	for len(taps) >= 4 && len(x) >= 4 {
-		a += taps[0] * x[0]
-		b += taps[1] * x[1]
-		c += taps[2] * x[2]
-		d += taps[3] * x[3]
-		taps, x = taps[4:], x[4:]
+	i := 0
+	for ; i <= len(taps)-4; i += 4 {
+		t, v := (*[4]float32)(taps[i:]), (*[4]float32)(x[i:])
+		a += t[0] * v[0]
+		b += t[1] * v[1]
+		c += t[2] * v[2]
+		d += t[3] * v[3]
 	}
-	for i, t := range taps {
-		a += t * x[i]
+	for ; i < len(taps); i++ {
+		a += taps[i] * x[i]
 	}
 	return (a + b) + (c + d)
 }
