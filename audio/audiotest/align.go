@@ -16,12 +16,11 @@ func Align(a, b []int16) (offset int, similarity float64) {
 		offset, similarity = Align(b, a)
 		return -offset, similarity
 	}
-	if len(a) == 0 {
+	energyA, energyB := energies(a)[len(a)], energies(b)
+	if energyA == 0 || energyB[len(b)] == 0 {
 		return 0, 0
 	}
 	products := correlate(a, b)
-	energyA := energies(a)[len(a)]
-	energyB := energies(b)
 	// Where b is almost silent, rounding must not count as likeness.
 	floor := 1 + 1e-6*energyA
 	for shift := 1 - len(a); shift < len(b); shift++ {
