@@ -102,8 +102,8 @@ func newConn(g *Gate, ws *websocket.Conn, p Protocol) *Conn {
 		wake:    make(chan struct{}, 1),
 		space:   make(chan struct{}, 1),
 		pending: true,
-		lead:    g.lead(),
 	}
+	c.SetLead(g.lead())
 	c.out = ledger{cutAt: -1, stats: &c.stats} // until the format is known
 	c.timer.Func = c.poke
 	ws.SetReadLimit(g.maxMessage())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +147,9 @@ func TestLedgerAgreesWithTheEarWhenInterrupted(t *testing.T) {
 					t.Errorf("the tap gave %d samples, heard were %d, and not the same", len(l.story.out), len(got))
 				}
 				l.finish()
+				if n := l.Stats().Underruns; n != 0 {
+					t.Errorf("%d underruns", n)
+				}
 				t.Logf("worst %d samples; told %d; %+v", worst, len(told), l.Stats())
 			})
 		})
@@ -641,5 +645,149 @@ func TestNothingIsSentAfterStop(t *testing.T) {
 			t.Error(err)
 		}
 		l.hangUp()
+	})
+}
+
+func TestLeadIsRespectedWhenChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, &Gate{}, newLines()).begin()
+		_, pcm := speech(0, 8000*20)
+		l.SetLead(time.Second)
+		l.Write(pcm)
+		synctest.Wait()
+		if l.far.most != time.Second {
+			t.Errorf("%v unplayed, want 1s", l.far.most)
+		}
+		l.SetLead(40 * time.Millisecond)
+		time.Sleep(2 * time.Second)
+		l.far.most = 0
+		time.Sleep(2 * time.Second)
+		if l.far.most > 40*time.Millisecond || l.far.most < 20*time.Millisecond {
+			t.Errorf("%v unplayed, want 40ms", l.far.most)
+		}
+		l.finish()
+		if n := l.Stats().Underruns; n != 0 {
+			t.Errorf("%d underruns", n)
+		}
+	})
+}
+
+func TestRestDoesNotLetTheFarEndRunDry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, &Gate{}, newLines()).begin()
+		begin := time.Now()
+		codes, pcm := speech(0, 200) // a packet and a quarter
+		l.Write(pcm)
+		time.Sleep(time.Until(begin.Add(25*time.Millisecond + 1)))
+		synctest.Wait()
+		if got := l.far.heard(); !bytes.Equal(got, codes) {
+			t.Errorf("heard %d of %d samples after 25 ms", len(got), len(codes))
+		}
+		l.finish()
+	})
+}
+
+func TestEverybodyWritesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, &Gate{Buffer: time.Second}, returning()).begin()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		often := func(f func()) {
+			all.Go(func() {
+				for ctx.Err() == nil {
+					f()
+					time.Sleep(7 * time.Millisecond)
+				}
+			})
+		}
+		_, pcm := speech(0, 500)
+		often(func() { l.Write(pcm) })
+		often(func() { l.Mark() })
+		often(func() { l.SendKeys("1") })
+		often(func() { l.Position() })
+		often(func() { l.Stats() })
+		often(func() { l.Pause() })
+		often(func() { l.Resume() })
+		often(func() { l.SetLead(50 * time.Millisecond) })
+		often(func() { l.Drain(ctx) })
+		all.Go(func() {
+			for ctx.Err() == nil {
+				l.Clear()
+				time.Sleep(313 * time.Millisecond)
+			}
+		})
+		all.Go(func() {
+			for i := int64(0); ctx.Err() == nil; i++ {
+				l.far.sendBytes(appendInbound(nil, i, i, i*20, make([]byte, 160)))
+				l.far.writing.Lock()
+				l.far.ws.WriteMessage(websocket.PingMessage, []byte("x"))
+				l.far.writing.Unlock()
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+		all.Wait()
+		l.Clear()
+		l.finish()
+		if l.far.clears == 0 || len(l.far.said) == 0 || len(l.far.other) == 0 {
+			t.Errorf("%d clears, %d packets, %d keys", l.far.clears, len(l.far.said), len(l.far.other))
+		}
+		if got := l.far.heard(); len(l.story.out) != len(got) {
+			t.Errorf("the tap gave %d samples, heard were %d", len(l.story.out), len(got))
+		}
+	})
+}
+
+func TestPanicOfAHandlerLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, &Gate{}, newLines())
+		l.story.onFrame = func(*audio.Frame) { panic("agent") }
+		go func() {
+			defer func() {
+				if recover() != "agent" {
+					t.Error("no panic")
+				}
+				l.ended <- nil
+			}()
+			l.Run(t.Context(), l.story)
+		}()
+		go l.far.listen()
+		l.far.send("start mulaw")
+		l.far.sendBytes(appendInbound(nil, 2, 1, 0, make([]byte, 160)))
+		<-l.ended
+		if _, err := l.Write(make([]int16, 160)); err != ErrClosed {
+			t.Errorf("Write: %v", err)
+		}
+		l.hangUp()
+	})
+}
+
+func TestMessageInEndlessFragmentsIsIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, &Gate{}, newLines()).begin()
+		begin := time.Now()
+		var fragments sync.WaitGroup
+		fragments.Go(func() {
+			fragment := []byte{0x01, 0x81, 0, 0, 0, 0, 'x'}
+			for {
+				l.far.writing.Lock()
+				_, err := l.far.ws.NetConn().Write(fragment)
+				l.far.writing.Unlock()
+				if err != nil {
+					return
+				}
+				fragment[0] = 0
+				time.Sleep(time.Second)
+			}
+		})
+		if err := <-l.ended; !errors.Is(err, ErrIdle) {
+			t.Errorf("Run: %v", err)
+		}
+		// Pings are answered, which is a sign of life, but not for ever.
+		if took := time.Since(begin); took > 25*time.Second {
+			t.Errorf("took %v", took)
+		}
+		l.hangUp()
+		fragments.Wait()
 	})
 }

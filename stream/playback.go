@@ -167,13 +167,23 @@ func (l *ledger) sendable(now, lead time.Duration) (m *mark, n int, at time.Dura
 	size := min(waiting, whole)
 	ready := l.readyAt
 	if size < whole {
-		ready = max(ready, l.restAt+packet) // more may come
+		ready = max(ready, l.restDue(packet))
 	}
 	room := l.end + l.duration(size) - max(lead, packet)
 	if at = max(ready, room); now < at {
 		return nil, 0, at
 	}
 	return nil, int(size), at
+}
+
+// restDue is when less than a packet is sent. More may come, for which it waits
+// one packet's time; but not so long that the far end runs dry meanwhile.
+func (l *ledger) restDue(packet time.Duration) time.Duration {
+	due := l.restAt + packet
+	if l.end > l.restAt {
+		due = min(due, max(l.restAt, l.end-packet/4))
+	}
+	return due
 }
 
 func (l *ledger) waitingMark() *mark {

@@ -14,7 +14,9 @@ import (
 
 // reader is what belongs to the goroutine of Run.
 type reader struct {
-	buf      []byte // one message
+	buf      []byte        // one message
+	within   bool          // a message that has not come in whole
+	stuckAt  time.Duration // when that was noticed; 0: it was not
 	msg      Message
 	frame    audio.Frame
 	pcm      []int16 // one frame
@@ -30,15 +32,16 @@ type reader struct {
 // readAll reads to the end, and returns nil if that was orderly.
 func (c *Conn) readAll(h Handler) error {
 	c.ws.SetPingHandler(func(data string) error {
-		c.heardFrom(0)
+		now, _ := c.heardFrom(0)
 		c.answerPing(data)
-		return nil
+		return c.stuck(now)
 	})
 	c.ws.SetPongHandler(func(string) error {
-		if now, ending := c.heardFrom(0); !ending {
+		now, ending := c.heardFrom(0)
+		if !ending {
 			c.tap(h, now)
 		}
-		return nil
+		return c.stuck(now)
 	})
 	c.ws.SetCloseHandler(func(int, string) error { return nil }) // the writer answers
 	for i := range c.in.bad {
@@ -75,11 +78,13 @@ func (c *Conn) next() (typ int, data []byte, err error) {
 	if c.in.buf == nil {
 		c.in.buf = make([]byte, 512)
 	}
+	c.in.within, c.in.stuckAt = true, 0
 	n := 0
 	for {
 		m, err := r.Read(c.in.buf[n:])
 		n += m
 		if err == io.EOF {
+			c.in.within = false
 			return typ, c.in.buf[:n], nil
 		}
 		if err != nil {
@@ -89,6 +94,19 @@ func (c *Conn) next() (typ int, data []byte, err error) {
 			c.in.buf = append(c.in.buf, make([]byte, n)...)
 		}
 	}
+}
+
+// stuck is asked at each ping and pong: a far end that answers and never
+// completes the message it began is idle too.
+func (c *Conn) stuck(now time.Duration) error {
+	switch {
+	case !c.in.within:
+	case c.in.stuckAt == 0:
+		c.in.stuckAt = now
+	case now-c.in.stuckAt >= c.gate.idleTimeout():
+		return fmt.Errorf("%w: half a message", ErrIdle)
+	}
+	return nil
 }
 
 // heardFrom notes that the far end lives, and with n > 0 that it sent a message
@@ -128,6 +146,8 @@ func (c *Conn) lastWord(err error) error {
 			c.forgive()
 			return nil
 		}
+	case errors.Is(err, ErrIdle):
+		return err
 	case errors.Is(err, websocket.ErrReadLimit):
 		return fmt.Errorf("%w: %w", ErrProtocol, err)
 	case isNetwork(err):
