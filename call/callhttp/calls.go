@@ -356,13 +356,13 @@ func (a *API) ending(ctx context.Context, id string) (*call.Call, error) {
 	late := time.NewTimer(endTime)
 	defer late.Stop()
 	for {
-		changed := a.feed.read(a.feed.end()).changed
+		events := a.feed.read(a.feed.end())
 		c, err := a.find(ctx, id)
-		if err != nil || c.State >= call.Ending {
+		if err != nil || c.State >= call.Ending || events.closed {
 			return c, err
 		}
 		select {
-		case <-changed:
+		case <-events.changed:
 		case <-late.C:
 			return c, nil
 		case <-ctx.Done():

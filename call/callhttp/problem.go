@@ -150,7 +150,7 @@ func (a *API) problem(ctx context.Context, err error) error {
 	case errors.Is(err, telephony.ErrInvalidNumber):
 		return invalidNumber.with("not a number in E.164 form")
 	case errors.Is(err, call.ErrInvalidRequest):
-		return invalidRequest.with(reason(err, call.ErrInvalidRequest))
+		return invalidField(reason(err, call.ErrInvalidRequest))
 	case errors.Is(err, call.ErrIdempotency):
 		return conflict.at("header.Idempotency-Key", "was used for another request")
 	case errors.Is(err, call.ErrLive):
@@ -171,6 +171,27 @@ func (a *API) problem(ctx context.Context, err error) error {
 		a.log.ErrorContext(ctx, "request failed", "err", err)
 	}
 	return internalError.with("")
+}
+
+// serviceFields are names in requests to the service, and where a client of the
+// API has said what is in them.
+var serviceFields = []struct{ name, location string }{
+	{"Options.MaxDuration", "body.timeout_seconds"},
+	{"Options.Silence", "body.silence_timeout_seconds"},
+	{"Options.Transcribe", "body.enable_transcription"},
+	{"Options.Record", "body.record_call"},
+	{"Context and Metadata", "body.customer_data"},
+	{"IdempotencyKey", "header.Idempotency-Key"},
+}
+
+// invalidField is the problem with a request that the service has refused.
+func invalidField(why string) *Problem {
+	for _, f := range serviceFields {
+		if rest, found := strings.CutPrefix(why, f.name); found {
+			return invalidRequest.at(f.location, strings.TrimLeft(rest, ": "))
+		}
+	}
+	return invalidRequest.with(why)
 }
 
 // reason is what an error says after the sentinel that it wraps: written by the
