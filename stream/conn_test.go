@@ -368,25 +368,25 @@ func TestShortRestWaitsForOnePacketUnlessMarked(t *testing.T) {
 		begin := time.Now()
 		l.Write(pcm)
 		synctest.Wait()
-		if len(l.far.said) != 0 {
+		if l.far.packets() != 0 {
 			t.Error("a rest was sent at once")
 		}
 		time.Sleep(20 * time.Millisecond)
 		synctest.Wait()
-		if len(l.far.said) != 1 {
+		if l.far.packets() != 1 {
 			t.Error("a rest was not sent after 20 ms")
 		}
 		_ = begin
 		l.Write(pcm)
 		l.Mark()
 		synctest.Wait()
-		if len(l.far.said) != 2 {
+		if l.far.packets() != 2 {
 			t.Error("a mark did not flush")
 		}
 		_, frame := speech(0, 160)
 		l.Write(frame)
 		synctest.Wait()
-		if len(l.far.said) != 3 {
+		if l.far.packets() != 3 {
 			t.Error("a packet waited")
 		}
 		l.finish()
@@ -410,10 +410,10 @@ func TestEndOfAStream(t *testing.T) {
 		}, nil, websocket.CloseNormalClosure, 0},
 		{"close is orderly", &Gate{}, func(l *line, _ context.CancelCauseFunc) {
 			l.far.send("start mulaw")
-			l.far.ws.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""))
+			l.far.write(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""))
 		}, nil, websocket.CloseNormalClosure, 0},
 		{"close before the start is not", &Gate{}, func(l *line, _ context.CancelCauseFunc) {
-			l.far.ws.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""))
+			l.far.write(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""))
 		}, ErrNoStart, websocket.ClosePolicyViolation, 0},
 		{"a broken connection is lost", &Gate{}, func(l *line, _ context.CancelCauseFunc) {
 			l.far.send("start mulaw")
@@ -440,7 +440,7 @@ func TestEndOfAStream(t *testing.T) {
 		}, ErrTooManyBad, websocket.ClosePolicyViolation, 0},
 		{"binary messages on a text protocol", &Gate{}, func(l *line, _ context.CancelCauseFunc) {
 			for range 21 {
-				l.far.ws.WriteMessage(websocket.BinaryMessage, []byte("start mulaw"))
+				l.far.write(websocket.BinaryMessage, []byte("start mulaw"))
 			}
 		}, ErrTooManyBad, websocket.ClosePolicyViolation, 0},
 		{"a message too long", &Gate{}, func(l *line, _ context.CancelCauseFunc) {
@@ -631,14 +631,14 @@ func TestNothingIsSentAfterStop(t *testing.T) {
 		_, pcm := speech(0, 8000*5)
 		l.Write(pcm)
 		synctest.Wait()
-		before := len(l.far.said)
+		before := l.far.packets()
 		l.far.send("stop")
 		synctest.Wait()
 		l.Clear()
 		l.Mark()
 		l.SendKeys("1")
 		time.Sleep(time.Second)
-		if len(l.far.said) != before || l.far.clears != 0 || len(l.far.marks) != 0 || len(l.far.other) != 0 {
+		if l.far.packets() != before || l.far.clears != 0 || len(l.far.marks) != 0 || len(l.far.other) != 0 {
 			t.Error("something was sent after stop")
 		}
 		if err := <-l.ended; err != nil {
@@ -660,8 +660,11 @@ func TestLeadIsRespectedWhenChanged(t *testing.T) {
 		}
 		l.SetLead(40 * time.Millisecond)
 		time.Sleep(2 * time.Second)
+		l.far.mu.Lock()
 		l.far.most = 0
+		l.far.mu.Unlock()
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if l.far.most > 40*time.Millisecond || l.far.most < 20*time.Millisecond {
 			t.Errorf("%v unplayed, want 40ms", l.far.most)
 		}
@@ -720,17 +723,15 @@ func TestEverybodyWritesAtOnce(t *testing.T) {
 		all.Go(func() {
 			for i := int64(0); ctx.Err() == nil; i++ {
 				l.far.sendBytes(appendInbound(nil, i, i, i*20, make([]byte, 160)))
-				l.far.writing.Lock()
-				l.far.ws.WriteMessage(websocket.PingMessage, []byte("x"))
-				l.far.writing.Unlock()
+				l.far.write(websocket.PingMessage, []byte("x"))
 				time.Sleep(20 * time.Millisecond)
 			}
 		})
 		all.Wait()
 		l.Clear()
 		l.finish()
-		if l.far.clears == 0 || len(l.far.said) == 0 || len(l.far.other) == 0 {
-			t.Errorf("%d clears, %d packets, %d keys", l.far.clears, len(l.far.said), len(l.far.other))
+		if l.far.clears == 0 || l.far.packets() == 0 || len(l.far.other) == 0 {
+			t.Errorf("%d clears, %d packets, %d keys", l.far.clears, l.far.packets(), len(l.far.other))
 		}
 		if got := l.far.heard(); len(l.story.out) != len(got) {
 			t.Errorf("the tap gave %d samples, heard were %d", len(l.story.out), len(got))

@@ -212,10 +212,19 @@ func (f *far) send(text string) {
 	f.sendBytes([]byte(text))
 }
 
-func (f *far) sendBytes(b []byte) {
+func (f *far) sendBytes(b []byte) { f.write(websocket.TextMessage, b) }
+
+func (f *far) write(opcode int, b []byte) {
 	f.writing.Lock()
 	defer f.writing.Unlock()
-	_ = f.ws.WriteMessage(websocket.TextMessage, b) // the other side may be gone
+	_ = f.ws.WriteMessage(opcode, b) // the other side may be gone
+}
+
+// packets is how many pieces of audio have come.
+func (f *far) packets() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.said)
 }
 
 func (f *far) listen() {
@@ -236,18 +245,14 @@ func (f *far) listen() {
 		f.mu.Lock()
 		f.pings++
 		f.mu.Unlock()
-		f.writing.Lock()
-		defer f.writing.Unlock()
-		_ = f.ws.WriteMessage(websocket.PongMessage, []byte(s))
+		f.write(websocket.PongMessage, []byte(s))
 		return nil
 	})
 	f.ws.SetCloseHandler(func(code int, _ string) error {
 		f.mu.Lock()
 		f.code = code
 		f.mu.Unlock()
-		f.writing.Lock()
-		defer f.writing.Unlock()
-		_ = f.ws.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""))
+		f.write(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""))
 		return nil
 	})
 	for {

@@ -98,10 +98,10 @@ func TestAFrameAllocatesNothing(t *testing.T) {
 				t.Errorf("%v allocations a frame", allocs)
 			}
 			t.Logf("%v allocations a frame", allocs)
+			end()
 			if h.taps[2] < 2000*160 {
 				t.Errorf("the taps got %d samples", h.taps[2])
 			}
-			end()
 		})
 	}
 }
