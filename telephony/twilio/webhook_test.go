@@ -443,7 +443,7 @@ func reshape(c capturedWebhook, attack func(kind string, w *telephony.Webhook)) 
 	}
 	// The end of the address as a parameter, and parameters as its end.
 	for cut := len("https://voice.example.com/"); cut < len(c.URL); cut++ {
-		for end := cut + 1; end <= len(c.URL); end++ {
+		for end := cut + 1; end <= min(len(c.URL), cut+8); end++ {
 			send("address given to a parameter", c.URL[:cut], changed(func(f url.Values) { f.Set(c.URL[cut:end], c.URL[end:]) }))
 		}
 	}
