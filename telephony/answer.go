@@ -1,5 +1,7 @@
 package telephony
 
+import "time"
+
 // RejectReason says how to turn a caller away before answering.
 type RejectReason uint8
 
@@ -25,6 +27,9 @@ type Answer struct {
 	// Stream connects the call's audio to a WebSocket, both ways, until the
 	// stream ends.
 	Stream *StreamAnswer
+	// Dial connects the person on the line to another number, until either
+	// hangs up. It is what a Transfer.AnswerURL is to be answered with.
+	Dial *DialAnswer
 	// Hangup ends the call. A call whose Stream has ended is ended without it.
 	Hangup bool
 }
@@ -36,4 +41,11 @@ type StreamAnswer struct {
 	URL string
 	// StatusURL is told when the stream starts, stops or fails; may be empty.
 	StatusURL string
+}
+
+// DialAnswer says whom a carrier shall connect a call to.
+type DialAnswer struct {
+	To       Number        // valid
+	CallerID Number        // what To sees; zero keeps the carrier's default
+	Timeout  time.Duration // how long to let it ring, in whole seconds; zero leaves it to the carrier
 }

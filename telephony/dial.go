@@ -35,4 +35,8 @@ type Transfer struct {
 	To       Number        // valid
 	CallerID Number        // what To sees; zero keeps the carrier's default
 	Timeout  time.Duration // how long to let it ring; zero leaves it to the carrier
+	// AnswerURL is asked for the instructions by carriers that take none with
+	// the request; it has to answer with a DialAnswer that says the same. Where
+	// it is needed and empty, the error wraps errors.ErrUnsupported.
+	AnswerURL string
 }

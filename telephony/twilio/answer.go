@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/switchboard-voice/switchboard/telephony"
 )
@@ -52,6 +53,9 @@ func answerVerbs(a *telephony.Answer) []element {
 		}}
 		verbs = append(verbs, element{name: "Connect", children: []element{s}})
 	}
+	if a.Dial != nil {
+		verbs = append(verbs, dialVerb(a.Dial.To, a.Dial.CallerID, a.Dial.Timeout))
+	}
 	if a.Hangup || a.Stream != nil {
 		verbs = append(verbs, element{name: "Hangup"})
 	}
@@ -59,15 +63,19 @@ func answerVerbs(a *telephony.Answer) []element {
 }
 
 func transferTwiML(t *telephony.Transfer) []byte {
+	return document(dialVerb(t.To, t.CallerID, t.Timeout))
+}
+
+func dialVerb(to, callerID telephony.Number, timeout time.Duration) element {
 	dial := element{
 		name:     "Dial",
-		attrs:    []attr{{"callerId", string(t.CallerID)}},
-		children: []element{{name: "Number", text: string(t.To)}},
+		attrs:    []attr{{"callerId", string(callerID)}},
+		children: []element{{name: "Number", text: string(to)}},
 	}
-	if t.Timeout > 0 {
-		dial.attrs = append(dial.attrs, attr{"timeout", strconv.Itoa(wholeSeconds(t.Timeout))})
+	if timeout > 0 {
+		dial.attrs = append(dial.attrs, attr{"timeout", strconv.Itoa(wholeSeconds(timeout))})
 	}
-	return document(dial)
+	return dial
 }
 
 const xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>`

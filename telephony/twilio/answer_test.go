@@ -40,6 +40,8 @@ func TestAnswers(t *testing.T) {
 		{"a sentence and hangup", telephony.Answer{Say: "Goodbye.", Hangup: true}, `<Response><Say>Goodbye.</Say><Hangup/></Response>`},
 		{"a language", telephony.Answer{Say: "Tschüß & <b>", Language: "de-DE"}, `<Response><Say language="de-DE">Tschüß &amp; &lt;b&gt;</Say></Response>`},
 		{"a stream ends with a hangup", telephony.Answer{Stream: stream}, `<Response><Connect><Stream url="wss://voice.example.com/twilio/stream"/></Connect><Hangup/></Response>`},
+		{"somebody else", telephony.Answer{Dial: &telephony.DialAnswer{To: "+14155550199", CallerID: "+15005550006", Timeout: 19500 * time.Millisecond}},
+			`<Response><Dial callerId="+15005550006" timeout="20"><Number>+14155550199</Number></Dial></Response>`},
 		{"everything", telephony.Answer{
 			Say: "Please hold.", Language: "en-US", Hangup: true,
 			Stream: &telephony.StreamAnswer{URL: "wss://x/s?a=1&b", StatusURL: "https://x/\"s\""},
