@@ -288,7 +288,7 @@ func (d *DTMFDetector) judge() dtmfBlock {
 
 // strongest returns which tone of a group is, its power, and whether it stands
 // out.
-func strongest(group *[4]goertzel) (best int, power float32, clear bool) {
+func strongest(group *[4]goertzel) (best int, power float32, clearly bool) {
 	var powers [4]float32
 	for i := range group {
 		powers[i] = group[i].power()

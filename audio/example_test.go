@@ -1,10 +1,10 @@
 package audio_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
-	"log"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,7 +23,8 @@ func ExampleAppendDecode() {
 func ExampleResampler() {
 	r, err := audio.NewResampler(8000, 24000)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	var out []int16
 	for range 3 {
@@ -58,14 +59,15 @@ func ExampleConcat() {
 }
 
 func ExampleDetector() {
-	file, err := os.Open("testdata/speech/en-m.wav")
+	file, err := os.ReadFile("testdata/speech/en-m.wav")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	defer file.Close()
-	speech, err := audio.NewWAVReader(file)
+	speech, err := audio.NewWAVReader(bytes.NewReader(file))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	// A second of a quiet line on both sides.
 	line := func() audio.Reader { return audio.Silence(time.Second, 8000) }
@@ -73,7 +75,8 @@ func ExampleDetector() {
 
 	d, err := audio.NewDetector(audio.DetectorConfig{Hangover: 500 * time.Millisecond})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	frame := make([]int16, 160)
 	var events []audio.Activity
@@ -96,11 +99,13 @@ func ExampleDetector() {
 func ExampleDTMFDetector() {
 	pcm, err := audio.AppendDTMF(nil, "12#", 0, 0, 8000)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	d, err := audio.NewDTMFDetector(8000)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	for _, press := range d.Append(nil, pcm) {
 		fmt.Printf("%c ", press.Digit)
@@ -112,7 +117,8 @@ func ExampleDTMFDetector() {
 func ExampleToneDetector() {
 	d, err := audio.NewToneDetector(audio.ToneConfig{})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	line := append(audiotest.Tone(1000, 400*time.Millisecond, 8000), make([]int16, 800)...)
 	for _, beep := range d.Append(nil, line) {
@@ -122,33 +128,33 @@ func ExampleToneDetector() {
 }
 
 func ExampleWAVWriter() {
-	dir, err := os.MkdirTemp("", "example")
+	file, err := os.CreateTemp("", "call*.wav")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	defer os.RemoveAll(dir)
-	file, err := os.Create(filepath.Join(dir, "call.wav"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer file.Close()
+	defer func() { _ = errors.Join(file.Close(), os.Remove(file.Name())) }()
 
 	w, err := audio.NewWAVWriter(file, audio.Telephone, 2)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	caller, agent := int16(1000), int16(-1000)
 	for range 8000 {
 		if err := w.Write([]int16{caller, agent}); err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 	}
 	if err := w.Flush(); err != nil { // from now on, players see a second of sound
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	info, err := file.Stat()
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(w.Frames(), "frames,", info.Size(), "bytes")
 	// Output: 8000 frames, 16058 bytes

@@ -6,14 +6,19 @@ import (
 	"testing"
 )
 
+func readNoise(t testing.TB, noise *Noise, samples int) []int16 {
+	t.Helper()
+	pcm := make([]int16, samples)
+	if n, err := noise.ReadPCM(pcm); n != samples || err != nil {
+		t.Fatalf("read %d, %v", n, err)
+	}
+	return pcm
+}
+
 func TestNoiseHasItsLevelAtEachRate(t *testing.T) {
 	for _, rate := range resampleRates {
 		for _, level := range []float64{-20, -50, -60} {
-			pcm := make([]int16, rate*2)
-			n, err := NewNoise(level, rate, 7).ReadPCM(pcm)
-			if n != len(pcm) || err != nil {
-				t.Fatalf("read %d, %v", n, err)
-			}
+			pcm := readNoise(t, NewNoise(level, rate, 7), rate*2)
 			if got := DBFS(RMS(pcm)); math.Abs(got-level) > 0.5 {
 				t.Errorf("%v dBFS at %d: %.2f", level, rate, got)
 			}
@@ -30,9 +35,7 @@ func TestNoiseHasItsLevelAtEachRate(t *testing.T) {
 
 func TestNoiseIsTheSameForTheSameSeed(t *testing.T) {
 	read := func(seed uint64) []int16 {
-		p := make([]int16, 1000)
-		NewNoise(-30, 8000, seed).ReadPCM(p)
-		return p
+		return readNoise(t, NewNoise(-30, 8000, seed), 1000)
 	}
 	if !slices.Equal(read(1), read(1)) {
 		t.Error("the same seed gives other noise")
@@ -43,8 +46,7 @@ func TestNoiseIsTheSameForTheSameSeed(t *testing.T) {
 }
 
 func TestNoiseIsDark(t *testing.T) {
-	pcm := make([]int16, 80000)
-	NewNoise(-20, 8000, 1).ReadPCM(pcm)
+	pcm := readNoise(t, NewNoise(-20, 8000, 1), 80000)
 	var low, high float64
 	for at := 0; at+256 <= len(pcm); at += 256 {
 		var x [spectrumSamples]float32
@@ -68,5 +70,5 @@ func TestNoiseDoesNotAllocate(t *testing.T) {
 	if n.Rate() != 8000 {
 		t.Errorf("rate is %d", n.Rate())
 	}
-	noAllocs(t, func() { n.ReadPCM(p) })
+	noAllocs(t, func() { mustRead(t, n, p) })
 }

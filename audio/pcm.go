@@ -48,7 +48,7 @@ func Copy(dst Writer, src Reader) (int64, error) {
 				return copied, werr
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return copied, nil
 		}
 		if err != nil {

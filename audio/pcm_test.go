@@ -62,12 +62,12 @@ func TestCopyRefusesTwoRates(t *testing.T) {
 
 func TestCopyReportsWhichEndFailed(t *testing.T) {
 	n, err := Copy(&collector{rate: 8000, most: 200}, NewSamples(make([]int16, 500), 8000))
-	if n != 200 || err != errFull {
+	if n != 200 || !errors.Is(err, errFull) {
 		t.Errorf("full: copied %d, %v", n, err)
 	}
 	broken := errors.New("broken")
 	n, err = Copy(&collector{rate: 8000, most: 200}, failing{broken})
-	if n != 1 || err != broken {
+	if n != 1 || !errors.Is(err, broken) {
 		t.Errorf("broken: copied %d, %v", n, err)
 	}
 	n, err = Copy(&collector{rate: 8000, most: 200}, failing{io.EOF})

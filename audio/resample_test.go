@@ -66,9 +66,9 @@ func TestResamplerIsTransparentOverTheTelephoneBand(t *testing.T) {
 	worstSNR, worstRipple := math.Inf(1), 0.0
 	eachRatePair(t, func(t *testing.T, from, to int) {
 		r := newResampler(t, from, to)
-		for hz := 300.0; hz <= 3400; hz += 77.5 {
+		for hz := 300.0; hz <= 3400; hz += 155 {
 			r.Reset()
-			out := r.Append(nil, sine(hz, amplitude, from, from))
+			out := r.Append(nil, sine(hz, amplitude, from/2, from))
 			skip := to / 50
 			got, phase, rest := fitSine(out[skip:], hz, to)
 			snr := 10 * math.Log10(got*got/2/rest)
@@ -103,7 +103,7 @@ func TestResamplerLeavesNoAlias(t *testing.T) {
 		lower := float64(min(from, to))
 		check := func(sent, heard float64) {
 			r.Reset()
-			out := r.Append(nil, sine(sent, amplitude, from, from))
+			out := r.Append(nil, sine(sent, amplitude, from/2, from))
 			got, _, _ := fitSine(out[to/50:], heard, to)
 			alias := 20 * math.Log10(got/amplitude)
 			worst = max(worst, alias)
@@ -112,9 +112,9 @@ func TestResamplerLeavesNoAlias(t *testing.T) {
 			}
 		}
 		// What falls into or comes from the band from 300 to 3400 Hz, scaled. All
-		// of it has whole periods in the 0.98 s looked at, so that the tone sent
+		// of it has whole periods in the 0.48 s looked at, so that the tone sent
 		// does not leak into what is measured.
-		for part := 300.0; part <= 3400; part += 50 {
+		for part := 300.0; part <= 3400; part += 100 {
 			hz := part * lower / 8000
 			for image := lower; image < float64(max(from, to)); image += lower {
 				for _, mirrored := range []float64{image - hz, image + hz} {
@@ -236,9 +236,10 @@ func FuzzResamplerPieces(f *testing.F) {
 		}
 		r := newResampler(t, from, to)
 		var got []int16
-		for at, n := 0, 0; at < len(src); at += n {
-			n = min(len(src)-at, 1+(at+int(cut))%17)
+		for at := 0; at < len(src); {
+			n := min(len(src)-at, 1+(at+int(cut))%17)
 			got = r.Append(got, src[at:at+n])
+			at += n
 		}
 		if !slices.Equal(got, want) {
 			t.Fatal("pieces change the outcome")

@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -148,7 +149,7 @@ func (c *concat) Rate() int { return c.rate }
 func (c *concat) ReadPCM(p []int16) (int, error) {
 	for len(c.left) > 0 {
 		n, err := c.left[0].ReadPCM(p)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = closeReader(c.left[0])
 			c.left = c.left[1:]
 			if n == 0 && err == nil {
@@ -231,7 +232,7 @@ func (r *resampled) fill(want int) {
 	n, err := r.src.ReadPCM(in)
 	r.out, r.at = r.resampler.Append(r.out[:0], in[:n]), 0
 	r.err = err
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		tail := Samples(r.resampler.Delay(), r.src.Rate())
 		r.out = r.resampler.Append(r.out, noSound[:tail])
 	}

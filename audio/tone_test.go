@@ -19,9 +19,8 @@ func newToneDetector(t testing.TB, cfg ToneConfig) *ToneDetector {
 
 // beep is half a second of a quiet line, a sine at dbfs, and the quiet line
 // again, over mu-law.
-func beep(hz, dbfs float64, d time.Duration) []int16 {
-	pcm := make([]int16, 4000+Samples(d, 8000)+4000)
-	NewNoise(-60, 8000, 1).ReadPCM(pcm)
+func beep(t testing.TB, hz, dbfs float64, d time.Duration) []int16 {
+	pcm := readNoise(t, NewNoise(-60, 8000, 1), 4000+Samples(d, 8000)+4000)
 	Mix(pcm[4000:], sine(hz, 32767*math.Pow(10, dbfs/20), Samples(d, 8000), 8000))
 	return through(MuLaw, pcm)
 }
@@ -30,7 +29,7 @@ func TestToneDetectorHearsTheBeep(t *testing.T) {
 	for _, hz := range []float64{480, 850, 1000, 1004, 1100, 1333, 1400, 1850, 2000} {
 		for _, dbfs := range []float64{-3, -20, -40} {
 			for _, d := range []time.Duration{150 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second} {
-				found := newToneDetector(t, ToneConfig{}).Append(nil, beep(hz, dbfs, d))
+				found := newToneDetector(t, ToneConfig{}).Append(nil, beep(t, hz, dbfs, d))
 				if len(found) != 1 {
 					t.Errorf("%v Hz at %v dBFS for %v: found %v", hz, dbfs, d, found)
 					continue
@@ -60,11 +59,11 @@ func TestToneDetectorPassesOverWhatIsNoBeep(t *testing.T) {
 		glide[i] = int16(8000 * math.Sin(2*math.Pi*(600*x+400*x*x)))
 	}
 	for name, pcm := range map[string][]int16{
-		"a click":             beep(1000, -10, 50*time.Millisecond),
-		"a tone without end":  beep(1000, -10, 4*time.Second),
-		"ring-back of Europe": beep(425, -10, time.Second),
-		"a fax machine":       beep(2100, -10, time.Second),
-		"below the line":      beep(1000, -50, time.Second),
+		"a click":             beep(t, 1000, -10, 50*time.Millisecond),
+		"a tone without end":  beep(t, 1000, -10, 4*time.Second),
+		"ring-back of Europe": beep(t, 425, -10, time.Second),
+		"a fax machine":       beep(t, 2100, -10, time.Second),
+		"below the line":      beep(t, 1000, -50, time.Second),
 		"ring-back":           append(ringback, make([]int16, 4000)...),
 		"keys":                append(keys, make([]int16, 4000)...),
 		"a glide":             append(glide, make([]int16, 4000)...),
@@ -94,7 +93,7 @@ func TestToneDetectorFindsTheTonesItIsToldTo(t *testing.T) {
 		{"too short", 2100, 500 * time.Millisecond, 0},
 		{"another", 1100, 3 * time.Second, 0},
 	} {
-		if found := newToneDetector(t, fax).Append(nil, beep(test.hz, -15, test.d)); len(found) != test.want {
+		if found := newToneDetector(t, fax).Append(nil, beep(t, test.hz, -15, test.d)); len(found) != test.want {
 			t.Errorf("%s: found %v", test.name, found)
 		}
 	}
@@ -105,7 +104,7 @@ func TestToneDetectorFindsTheTonesItIsToldTo(t *testing.T) {
 
 func TestToneDetectorAtEachRateAndInPieces(t *testing.T) {
 	for _, rate := range resampleRates {
-		pcm := newResampler(t, 8000, rate).Append(nil, beep(1000, -20, 300*time.Millisecond))
+		pcm := newResampler(t, 8000, rate).Append(nil, beep(t, 1000, -20, 300*time.Millisecond))
 		d := newToneDetector(t, ToneConfig{Rate: rate})
 		want := d.Append(nil, pcm)
 		if len(want) != 1 {
@@ -131,7 +130,7 @@ func TestToneDetectorAtEachRateAndInPieces(t *testing.T) {
 }
 
 func TestToneDetectorDoesNotAllocate(t *testing.T) {
-	pcm := beep(1000, -20, 200*time.Millisecond)
+	pcm := beep(t, 1000, -20, 200*time.Millisecond)
 	for _, rate := range resampleRates {
 		d, tones := newToneDetector(t, ToneConfig{Rate: rate}), make([]Tone, 0, 8)
 		noAllocs(t, func() { tones = d.Append(tones[:0], pcm) })
@@ -140,7 +139,7 @@ func TestToneDetectorDoesNotAllocate(t *testing.T) {
 
 func BenchmarkToneDetector(b *testing.B) {
 	d := newToneDetector(b, ToneConfig{})
-	pcm := beep(1000, -20, 200*time.Millisecond)
+	pcm := beep(b, 1000, -20, 200*time.Millisecond)
 	var tones []Tone
 	at := 0
 	b.ReportAllocs()

@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -28,12 +30,11 @@ func speechFiles(t testing.TB) [][]int16 {
 	}
 	var all [][]int16
 	for _, name := range names {
-		file, err := os.Open(name)
+		file, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer file.Close()
-		samples, rate, err := ReadWAV(file)
+		samples, rate, err := ReadWAV(bytes.NewReader(file))
 		if err != nil || rate != 8000 {
 			t.Fatalf("%s: rate %d, %v", name, rate, err)
 		}
@@ -151,6 +152,19 @@ func babbleNoise(t testing.TB, n int) []float64 {
 // conditions are the 22 in which detectors are compared: clean, soft, and four
 // noises at five levels, all through mu-law.
 func conditions(t testing.TB) ([]condition, []bool) {
+	t.Helper()
+	made.Do(func() { made.conditions, made.truth = makeConditions(t) })
+	return made.conditions, made.truth
+}
+
+// made keeps the conditions, which no test changes.
+var made struct {
+	sync.Once
+	conditions []condition
+	truth      []bool
+}
+
+func makeConditions(t testing.TB) ([]condition, []bool) {
 	clean, truth := conversation(t)
 	var spoken []float64
 	for i, s := range truth {

@@ -55,7 +55,7 @@ type WAVReader struct {
 func NewWAVReader(r io.Reader) (*WAVReader, error) {
 	w := &WAVReader{r: r}
 	if err := w.readHeader(); err != nil {
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = fmt.Errorf("%w: it ends within its header", ErrWAV)
 		}
 		return nil, err
@@ -224,11 +224,11 @@ func (c *wavChannel) ReadPCM(p []int16) (int, error) {
 	return n / 2, err
 }
 
-// maxReadWAV bounds what ReadWAV holds in memory.
-const maxReadWAV = 64 << 20
+// maxReadWAV is the most samples that ReadWAV holds in memory.
+const maxReadWAV = 16 << 20
 
 // ReadWAV reads a small WAV file whole, for tests and prompts: one slice of
-// samples for each channel. More than 32 Mi samples are refused with [ErrWAV].
+// samples for each channel. More than 16 Mi samples are refused with [ErrWAV].
 func ReadWAV(r io.Reader) (samples [][]int16, rate int, err error) {
 	w, err := NewWAVReader(r)
 	if err != nil {
@@ -239,14 +239,16 @@ func ReadWAV(r io.Reader) (samples [][]int16, rate int, err error) {
 	for err == nil {
 		var n int
 		n, err = w.ReadPCM(buf[:])
-		for i := 0; i < n; i++ {
-			samples[i%w.channels] = append(samples[i%w.channels], buf[i])
+		for c := range samples {
+			for i := c; i < n; i += w.channels {
+				samples[c] = append(samples[c], buf[i])
+			}
 		}
-		if len(samples[0])*w.channels > maxReadWAV/2 {
+		if len(samples[0])*w.channels > maxReadWAV {
 			return nil, 0, fmt.Errorf("%w: it is too long to hold in memory", ErrWAV)
 		}
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return nil, 0, err
 	}
 	return samples, w.Rate(), nil

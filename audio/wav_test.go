@@ -178,9 +178,9 @@ func TestRepairWAVBringsBackWhatWasNotFlushed(t *testing.T) {
 			pcm := sine(440, 20000, 333*kind.channels, 8000)
 			var f memoryFile
 			w := newWAVWriter(t, &f, kind.format, kind.channels)
-			w.Write(pcm[:100*kind.channels])
-			w.Flush()
-			w.Write(pcm[100*kind.channels:])
+			must(t, w.Write(pcm[:100*kind.channels]))
+			must(t, w.Flush())
+			must(t, w.Write(pcm[100*kind.channels:]))
 			if kind.format.Encoding.SampleBytes()*kind.channels > 1 {
 				f.data = append(f.data, 1) // part of a frame
 			}
@@ -204,14 +204,12 @@ func TestWAVWriterOutlivesAFullDisk(t *testing.T) {
 	if err := w.WriteEncoded([]byte("12345678")); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.WriteEncoded([]byte("lost")); err != errFull {
+	if err := w.WriteEncoded([]byte("lost")); !errors.Is(err, errFull) {
 		t.Errorf("error %v", err)
 	}
 	f.most = 0
-	if err := w.WriteEncoded([]byte("90")); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
+	must(t, w.WriteEncoded([]byte("90")))
+	must(t, w.Close())
 	checkHeader(t, f.data, 10)
 	if got := string(f.data[58:]); got != "1234567890" {
 		t.Errorf("file holds %q", got)
@@ -234,18 +232,18 @@ func TestWAVWriterRefuses(t *testing.T) {
 			t.Errorf("%s: no error", kind.name)
 		}
 	}
-	if _, err := NewWAVWriter(&memoryFile{most: 1}, Telephone, 1); err != errFull {
+	if _, err := NewWAVWriter(&memoryFile{most: 1}, Telephone, 1); !errors.Is(err, errFull) {
 		t.Errorf("no room for the header: %v", err)
 	}
 	w := newWAVWriter(t, &memoryFile{}, Format{PCM16, 8000}, 2)
-	if err := w.Write(make([]int16, 3)); err != io.ErrShortWrite {
+	if err := w.Write(make([]int16, 3)); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("half a frame of samples: %v", err)
 	}
-	if err := w.WriteEncoded(make([]byte, 6)); err != io.ErrShortWrite {
+	if err := w.WriteEncoded(make([]byte, 6)); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("half a frame of bytes: %v", err)
 	}
 	w.size = 1<<32 - 50
-	if err := w.WriteEncoded(make([]byte, 8)); err != ErrWAVFull {
+	if err := w.WriteEncoded(make([]byte, 8)); !errors.Is(err, ErrWAVFull) {
 		t.Errorf("4 GiB: %v", err)
 	}
 }
@@ -335,7 +333,7 @@ func TestWAVReaderRefuses(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := NewWAVReader(iotest.ErrReader(broken)); err != broken {
+	if _, err := NewWAVReader(iotest.ErrReader(broken)); !errors.Is(err, broken) {
 		t.Errorf("error %v, want that of the reader", err)
 	}
 	if _, _, err := ReadWAV(io.MultiReader(strings.NewReader("RIFF\xff\xff\xff\xffWAVE"+chunk("fmt ", fmtMono)+"data\xff\xff\xff\xff"), endless{})); !errors.Is(err, ErrWAV) {
@@ -346,12 +344,11 @@ func TestWAVReaderRefuses(t *testing.T) {
 func TestWAVReaderOfAFileOfAnotherWriter(t *testing.T) {
 	names, _ := filepath.Glob("testdata/speech/*.wav")
 	for _, name := range names {
-		file, err := os.Open(name)
+		file, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer file.Close()
-		r, err := NewWAVReader(file)
+		r, err := NewWAVReader(bytes.NewReader(file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -373,10 +370,10 @@ func TestWAVDoesNotAllocate(t *testing.T) {
 	w := newWAVWriter(t, nowhere{}, Telephone, 2)
 	p, b := make([]int16, 320), make([]byte, 320)
 	noAllocs(t, func() {
-		r.ReadPCM(p)
-		w.Write(p)
-		w.WriteEncoded(b)
-		w.Flush()
+		mustRead(t, r, p)
+		must(t, w.Write(p))
+		must(t, w.WriteEncoded(b))
+		must(t, w.Flush())
 	})
 }
 
@@ -412,7 +409,7 @@ func FuzzWAVReader(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		w.Close()
+		must(t, w.Close())
 		again, _, err := ReadWAV(bytes.NewReader(mem.data))
 		if err != nil {
 			t.Fatal(err)
