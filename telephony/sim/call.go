@@ -1,0 +1,449 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+// Party is one of those who take part in a call.
+type Party string
+
+const (
+	Nobody    Party = "" // the call is not over
+	ByCaller  Party = "caller"
+	ByCallee  Party = "callee"
+	ByCarrier Party = "carrier" // a limit was reached, or something went wrong
+)
+
+// A dialect is how one carrier's customers are spoken to.
+type dialect interface {
+	// ServeHTTP is the REST API.
+	ServeHTTP(w http.ResponseWriter, r *http.Request)
+	// fetch asks what to do with a call.
+	fetch(ctx context.Context, c *call, ins instruction) ([]verb, error)
+	// deliver sends a hook.
+	deliver(ctx context.Context, c *call, h hook)
+	// progress tells of a new status.
+	progress(c *call, s telephony.Status)
+	// dialed returns what to tell of a call that another one has dialed.
+	dialed(leg CallInfo, bridged time.Duration) url.Values
+	// detected tells who answered.
+	detected(c *call, after time.Duration)
+	// streamed tells how a stream is doing; problem is set if it failed.
+	streamed(s *stream, event string, problem error)
+	// talk is the language of a stream.
+	talk(s *stream) language
+}
+
+// An instruction is where to learn what to do with a call.
+type instruction struct {
+	url, method              string
+	fallback, fallbackMethod string
+	document                 string     // the instructions themselves, if url is empty
+	more                     url.Values // further parameters of the request
+}
+
+// order is what the application asked for when it placed a call, or what is
+// agreed for one of its lines.
+type order struct {
+	instruction
+	statusURL    string
+	statusMethod string
+	statusEvents map[telephony.Status]bool // what is told; nil means only the end
+	timeout      time.Duration             // of ringing
+	limit        time.Duration             // of the whole call
+	digits       string
+	detect       bool // who answers
+	detectURL    string
+	detectMethod string
+	detectEnd    bool // waits for the end of a machine's greeting
+	detectAsync  bool
+}
+
+// A call is one call of one phone with the application, or with the phone that
+// dialed it.
+type call struct {
+	carrier   *Carrier
+	dialect   dialect
+	ordinal   uint64
+	sid       string
+	from, to  string
+	direction telephony.Direction
+	parent    *call
+	created   time.Time
+	faults    Faults
+	post      postman
+	jar       http.CookieJar // of this call's webhooks
+
+	ctx    context.Context // ends with the call
+	cancel context.CancelCauseFunc
+	picked chan struct{} // closed at the answer
+	over   chan struct{} // closed when all is done
+
+	mu         sync.Mutex
+	order      order
+	status     telephony.Status
+	started    time.Time
+	answered   time.Time
+	ended      time.Time
+	ending     *ending
+	answeredBy string
+	talk       *Talk
+	interrupt  context.CancelFunc
+	update     *instruction
+	limit      *time.Timer
+	deleted    bool   // through the REST API
+	streams    uint64 // ever opened
+}
+
+// An ending is why a call is over.
+type ending struct {
+	by     Party
+	status telephony.Status // if the call was not answered
+	sip    int              // likewise
+	err    error
+}
+
+// errEnded is why the context of a call has ended.
+var errEnded = errors.New("sim: call has ended")
+
+// end ends the call. The first to do so decides how.
+func (c *call) end(e ending) {
+	c.mu.Lock()
+	if c.ending != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.ending = &e
+	c.ended = time.Now()
+	c.status = e.status
+	if !c.answered.IsZero() {
+		c.status = telephony.StatusCompleted
+	}
+	if c.limit != nil {
+		c.limit.Stop()
+	}
+	ended, talk := c.ended, c.talk
+	c.mu.Unlock()
+	if talk != nil {
+		talk.ear.hangup(ended)
+	}
+	c.cancel(errEnded)
+}
+
+// finish ends the call if nobody has, and tells of the end.
+func (c *call) finish() {
+	c.end(ending{by: c.application(), status: telephony.StatusCompleted})
+	c.mu.Lock()
+	status := c.status
+	c.mu.Unlock()
+	c.dialect.progress(c, status)
+	c.carrier.log.Debug("call ended", "call", c.sid, "status", status)
+	c.carrier.remove(c)
+	close(c.over)
+}
+
+// application is which party the application, or the parent, is.
+func (c *call) application() Party {
+	if c.direction == telephony.Inbound {
+		return ByCallee
+	}
+	return ByCaller
+}
+
+// person is which party the phone is.
+func (c *call) person() Party {
+	if c.direction == telephony.Inbound {
+		return ByCaller
+	}
+	return ByCallee
+}
+
+func (c *call) isOver() bool {
+	select {
+	case <-c.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// become sets the status and tells of it, unless the call is over.
+func (c *call) become(s telephony.Status) bool {
+	c.mu.Lock()
+	if c.ending != nil {
+		c.mu.Unlock()
+		return false
+	}
+	c.status = s
+	if c.started.IsZero() {
+		c.started = time.Now()
+	}
+	c.mu.Unlock()
+	c.dialect.progress(c, s)
+	return true
+}
+
+// place is the life of a call that the application has placed.
+func (c *call) place() {
+	defer c.finish()
+	if !sleep(c.ctx, time.Until(c.carrier.reserve())) {
+		return
+	}
+	b, ok := c.ring()
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	o := c.order
+	c.mu.Unlock()
+	if o.digits != "" {
+		c.sendDigits(c.ctx, o.digits)
+	}
+	c.detect(o, b)
+	c.follow(o.instruction)
+}
+
+// ringBuffer is how much longer than asked a phone rings.
+const ringBuffer = 5 * time.Second
+
+// ring rings the phone and reports whether it was answered.
+func (c *call) ring() (Behavior, bool) {
+	if !c.become(telephony.StatusInitiated) {
+		return Behavior{}, false
+	}
+	phone := c.carrier.Phone(c.to)
+	b := phone.behavior()
+	if b.Outcome == Failed {
+		sleep(c.ctx, b.Ring)
+		c.end(ending{by: ByCarrier, status: telephony.StatusFailed, sip: 404})
+		return b, false
+	}
+	if !c.become(telephony.StatusRinging) {
+		return b, false
+	}
+	c.mu.Lock()
+	limit := c.order.timeout + ringBuffer
+	c.mu.Unlock()
+	wait, outcome, sip := b.Ring, b.Outcome, 480
+	if outcome == NoAnswer && wait == 0 || wait > limit {
+		wait, outcome, sip = limit, NoAnswer, 487
+	}
+	if !sleep(c.ctx, wait) {
+		return b, false
+	}
+	switch outcome {
+	case Busy:
+		c.end(ending{by: ByCallee, status: telephony.StatusBusy, sip: 486})
+		return b, false
+	case NoAnswer:
+		c.end(ending{by: ByCarrier, status: telephony.StatusNoAnswer, sip: sip})
+		return b, false
+	}
+	if !c.answer(phone) {
+		return b, false
+	}
+	if b.Talk != nil {
+		// Close waits for it; it cannot have happened before this call ends.
+		c.carrier.start(func() { b.Talk(c.talk) })
+	}
+	return b, true
+}
+
+// answer begins the talk.
+func (c *call) answer(p *Phone) bool {
+	now := time.Now()
+	c.mu.Lock()
+	if c.ending != nil {
+		c.mu.Unlock()
+		return false
+	}
+	c.talk = newTalk(c, p, now)
+	c.answered = now
+	limit := c.order.limit
+	if limit > 0 {
+		c.limit = time.AfterFunc(limit, func() { c.end(ending{by: ByCarrier}) })
+	}
+	c.mu.Unlock()
+	p.add(c.talk)
+	close(c.picked)
+	return c.become(telephony.StatusInProgress)
+}
+
+// How long it takes to tell who answered.
+const (
+	humanTime   = 2400 * time.Millisecond
+	machineTime = 4100 * time.Millisecond
+)
+
+func detectionTime(who string) time.Duration {
+	if who == "human" {
+		return humanTime
+	}
+	return machineTime
+}
+
+// detect finds out who answered. It waits for that unless the application asked
+// to be told later.
+func (c *call) detect(o order, b Behavior) {
+	if !o.detect || o.digits != "" {
+		return
+	}
+	who := b.AnsweredBy
+	if who == "" {
+		who = "human"
+	}
+	if who == "machine_start" && o.detectEnd {
+		who = "machine_end_beep"
+	}
+	took := detectionTime(who)
+	after := took
+	if c.faults.DetectionDelay > 0 {
+		after += c.faults.DetectionDelay
+		c.carrier.fire(FaultDetectionLate)
+	}
+	find := func() {
+		if !sleep(c.ctx, after) {
+			return
+		}
+		c.mu.Lock()
+		c.answeredBy = who
+		c.mu.Unlock()
+		if o.detectAsync {
+			c.dialect.detected(c, took)
+		}
+	}
+	if !o.detectAsync {
+		find()
+		return
+	}
+	c.carrier.start(find)
+}
+
+// receive is the life of a call from a phone to a line.
+func (c *call) receive(l Line) {
+	defer c.finish()
+	if !c.become(telephony.StatusRinging) {
+		return
+	}
+	c.follow(instruction{url: l.VoiceURL, method: "POST", fallback: l.FallbackURL, fallbackMethod: "POST"})
+}
+
+// pickUp answers a call from a phone, if it is not answered yet.
+func (c *call) pickUp() {
+	c.mu.Lock()
+	answered := !c.answered.IsZero()
+	c.mu.Unlock()
+	if !answered {
+		c.answer(c.carrier.Phone(c.from))
+	}
+}
+
+// maxDocuments is how many sets of instructions a call carries out. It ends
+// calls that are redirected for ever, which in virtual time would take no time.
+const maxDocuments = 1000
+
+// follow carries out instructions until there are none, or the call ends.
+func (c *call) follow(ins instruction) {
+	for range maxDocuments {
+		next, err := c.step(ins)
+		if c.ctx.Err() != nil {
+			return
+		}
+		if u := c.takeUpdate(); u != nil {
+			ins = *u
+			continue
+		}
+		if err != nil {
+			c.end(ending{by: ByCarrier, status: telephony.StatusFailed, err: err})
+			return
+		}
+		if next == nil {
+			c.pickUp()
+			c.end(ending{by: c.application()})
+			return
+		}
+		ins = *next
+	}
+	c.end(ending{by: ByCarrier, status: telephony.StatusFailed,
+		err: fmt.Errorf("sim: call was redirected %d times", maxDocuments)})
+}
+
+func (c *call) step(ins instruction) (*instruction, error) {
+	ctx, interrupt := context.WithCancel(c.ctx)
+	defer interrupt()
+	c.mu.Lock()
+	c.interrupt = interrupt
+	if c.update != nil {
+		interrupt()
+	}
+	c.mu.Unlock()
+	verbs, err := c.dialect.fetch(ctx, c, ins)
+	if err != nil {
+		return nil, err
+	}
+	return c.perform(ctx, verbs)
+}
+
+// redirect replaces the instructions of a live call. It reports false if the
+// call is not in progress.
+func (c *call) redirect(ins instruction) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending != nil || c.answered.IsZero() {
+		return false
+	}
+	c.update = &ins
+	if c.interrupt != nil {
+		c.interrupt()
+	}
+	return true
+}
+
+func (c *call) takeUpdate() *instruction {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := c.update
+	c.update = nil
+	return u
+}
+
+// talking returns the talk of an answered call.
+func (c *call) talking() *Talk {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.talk
+}
+
+func (c *call) info() CallInfo {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := CallInfo{
+		SID:       c.sid,
+		From:      telephony.Number(c.from),
+		To:        telephony.Number(c.to),
+		Direction: c.direction,
+		Status:    c.status,
+		Created:   c.created,
+		Started:   c.started,
+		Answered:  c.answered,
+		Ended:     c.ended,
+	}
+	if c.parent != nil {
+		i.ParentSID = c.parent.sid
+	}
+	if c.ending != nil {
+		i.HungUpBy, i.Err = c.ending.by, c.ending.err
+		if c.answered.IsZero() {
+			i.SIPCode = c.ending.sip
+		}
+	}
+	return i
+}
