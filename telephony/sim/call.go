@@ -251,8 +251,8 @@ func (c *call) ring() (Behavior, bool) {
 		return b, false
 	}
 	if b.Talk != nil {
-		// Close waits for it; it cannot have happened before this call ends.
-		c.carrier.start(func() { b.Talk(c.talk) })
+		// After Close there is nobody to talk to.
+		_ = c.carrier.start(func() { b.Talk(c.talk) })
 	}
 	return b, true
 }
@@ -324,7 +324,7 @@ func (c *call) detect(o order, b Behavior) {
 		find()
 		return
 	}
-	c.carrier.start(find)
+	_ = c.carrier.start(find) // after Close nobody wants to know
 }
 
 // receive is the life of a call from a phone to a line.

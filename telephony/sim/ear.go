@@ -264,7 +264,8 @@ func (e *ear) heard(now time.Time, from, to time.Duration) []int16 {
 // nearest is the sample nearest to d.
 func nearest(d time.Duration) int { return samplesIn(d + time.Second/rate/2) }
 
-// playback returns all that was played until now, cut off there.
+// playback returns all that was played until now, cut off there: one Played for
+// each stretch without a gap.
 func (e *ear) playback(now time.Time) []Played {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -274,6 +275,10 @@ func (e *ear) playback(now time.Time) []Played {
 		n := min(len(p.Samples), samplesIn(limit-p.At))
 		if n <= 0 {
 			break
+		}
+		if last := len(list) - 1; last >= 0 && list[last].End() == p.At {
+			list[last].Samples = append(list[last].Samples, p.Samples[:n]...)
+			continue
 		}
 		list = append(list, Played{At: p.At, Samples: slices.Clone(p.Samples[:n])})
 	}

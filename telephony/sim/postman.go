@@ -80,7 +80,7 @@ func (p *postman) deliver(h hook) {
 	case lost:
 		carrier.fire(FaultCallbackLost)
 	case late:
-		carrier.start(func() {
+		_ = carrier.start(func() { // after Close nothing is sent
 			if sleep(carrier.ctx, orElse(f.CallbackDelay, 2*time.Second)) {
 				carrier.fire(FaultCallbackLate)
 				p.send(h)

@@ -102,6 +102,7 @@ func (v *connect) perform(ctx context.Context, c *call) (*instruction, error) {
 		chance:  c.faults.chance(c.ordinal, n),
 		keys:    make(chan byte, maxKeys),
 		gone:    make(chan struct{}),
+		closed:  make(chan struct{}),
 	}
 	s.language = c.dialect.talk(s)
 	s.ear = c.talking().ear
@@ -126,6 +127,7 @@ type stream struct {
 	conn   *websocket.Conn
 	keys   chan byte
 	gone   chan struct{} // closed when reading has ended
+	closed chan struct{} // closed when writing has ended
 
 	begun   time.Time
 	frames  int           // 20 ms of audio that were taken
@@ -259,8 +261,7 @@ func (s *stream) schedule() {
 	at(s.faults.SecondStartAfter, FaultSecondStart, func() { s.write(s.start(nil)) })
 }
 
-// stopReading makes the reader wait for the end of the call before it reads the
-// next message.
+// stopReading makes the reader wait for the end of the stream.
 func (s *stream) stopReading() {
 	s.mu.Lock()
 	s.deaf = true
@@ -413,6 +414,9 @@ func (s *stream) sendFrame(now time.Time) error {
 	s.frames++
 	m := s.media(s.buf[:0], s.frames, at, payload[:])
 	s.buf = m
+	if !lost && !doubled && !swapped && !held && s.swapped == nil && s.held == nil {
+		return s.send(m)
+	}
 	if held && s.held == nil {
 		c.fire(FaultFrameHeld)
 		s.held = [][]byte{}
@@ -469,6 +473,7 @@ func (s *stream) pressed(keys string) {
 // close ends the socket: with a stop and a close message, if the carrier is the
 // one who ends it. The reader waits for the answer and closes the connection.
 func (s *stream) close(ours bool) {
+	defer close(s.closed)
 	if s.mute || !ours {
 		s.conn.NetConn().Close()
 		return
@@ -489,7 +494,7 @@ func (s *stream) read() {
 	deaf := s.deaf
 	s.mu.Unlock()
 	if deaf {
-		<-s.call.ctx.Done()
+		<-s.closed
 	}
 	close(s.gone)
 }

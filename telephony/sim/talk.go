@@ -147,9 +147,8 @@ func (t *Talk) Heard() []int16 {
 	return t.ear.heard(now, 0, now.Sub(t.answered))
 }
 
-// Playback returns all that was heard since the answer, as stretches without a
-// gap and their exact times. What follows another stretch at once may be part
-// of it.
+// Playback returns all that was heard since the answer with its exact times: one
+// Played for each stretch without a gap.
 func (t *Talk) Playback() []Played { return t.ear.playback(time.Now()) }
 
 // Queued returns how much audio the phone has been sent and has not yet heard.

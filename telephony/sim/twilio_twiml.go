@@ -29,9 +29,12 @@ const (
 type element struct {
 	name     string
 	attrs    map[string]string
-	text     string // its own and that of its descendants, in order
+	chars    []byte // its own and those of its descendants, in order
 	children []*element
 }
+
+// text is what an element says.
+func (e *element) text() string { return strings.TrimSpace(string(e.chars)) }
 
 // parseXML reads a document into its root element.
 func parseXML(data []byte) (*element, error) {
@@ -75,7 +78,7 @@ func parseXML(data []byte) (*element, error) {
 			open = open[:len(open)-1]
 		case xml.CharData:
 			for _, e := range open {
-				e.text += string(tok)
+				e.chars = append(e.chars, tok...)
 			}
 		}
 	}
@@ -113,7 +116,7 @@ type twiml struct{ base *url.URL }
 func (p *twiml) verb(e *element) (verb, error) {
 	switch e.name {
 	case "Say":
-		text := strings.TrimSpace(e.text)
+		text := e.text()
 		if len(text) > maxText {
 			return nil, fmt.Errorf("longer than %d characters", maxText)
 		}
@@ -129,7 +132,7 @@ func (p *twiml) verb(e *element) (verb, error) {
 	case "Dial":
 		return p.dial(e)
 	case "Redirect":
-		at, err := p.required(strings.TrimSpace(e.text))
+		at, err := p.required(e.text())
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +158,7 @@ func (p *twiml) play(e *element) (verb, error) {
 		}
 		return &playDigits{digits}, nil
 	}
-	at, err := p.required(strings.TrimSpace(e.text))
+	at, err := p.required(e.text())
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +221,7 @@ func (p *twiml) dial(e *element) (verb, error) {
 			return nil, errors.New("only one Number in it is simulated")
 		}
 	}
-	v := &dialNumber{to: strings.TrimSpace(number.text), callerID: e.attrs["callerId"]}
+	v := &dialNumber{to: number.text(), callerID: e.attrs["callerId"]}
 	if !telephony.Number(v.to).Valid() {
 		return nil, fmt.Errorf("13224: not a number: %.20q", v.to)
 	}

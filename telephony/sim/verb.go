@@ -185,6 +185,9 @@ func (d *dialNumber) perform(ctx context.Context, c *call) (*instruction, error)
 	stop := context.AfterFunc(ctx, func() { leg.end(ending{by: ByCaller, status: telephony.StatusCanceled, sip: 487}) })
 	var bridged time.Duration
 	if _, ok := leg.ring(); ok {
+		if d.order.digits != "" {
+			leg.sendDigits(leg.ctx, d.order.digits)
+		}
 		start := time.Now()
 		bridge(leg.ctx, c.talking(), leg.talking())
 		bridged = time.Since(start)
