@@ -1,0 +1,40 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+
+	"github.com/switchboard-voice/switchboard/call"
+)
+
+// metrics serves the figures of a service in the text format of Prometheus. No
+// number and no id of a call is in them.
+func metrics(svc *call.Service) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		st := svc.Stats()
+		var b bytes.Buffer
+		gauge := func(name, help string, value int64) {
+			fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n%s %d\n", name, help, name, name, value)
+		}
+		counter := func(name, help string, value int64) {
+			fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s counter\n%s %d\n", name, help, name, name, value)
+		}
+		gauge("switchboard_calls_live", "Calls that are not over.", int64(st.Live))
+		counter("switchboard_calls_placed_total", "Outbound calls.", st.Placed)
+		counter("switchboard_calls_received_total", "Inbound calls that were taken.", st.Received)
+		counter("switchboard_calls_refused_total", "Calls refused for lack of room, by policy or while draining.", st.Refused)
+		fmt.Fprint(&b, "# HELP switchboard_calls_ended_total Calls that are over.\n# TYPE switchboard_calls_ended_total counter\n")
+		for state := call.Completed; state.Terminal(); state++ {
+			fmt.Fprintf(&b, "switchboard_calls_ended_total{status=%q} %d\n", state.String(), st.Ended[state])
+		}
+		counter("switchboard_webhooks_unverified_total", "Webhooks refused because they were not signed.", st.WebhooksUnverified)
+		counter("switchboard_streams_refused_total", "Media sockets without a valid token.", st.StreamsRefused)
+		counter("switchboard_events_dropped_total", "Events dropped by slow subscribers.", st.EventsDropped)
+		counter("switchboard_events_unsaved_total", "Events that could not be stored.", st.EventsUnsaved)
+		gauge("switchboard_persist_pending", "Calls that are over and not stored yet.", st.PersistPending)
+		gauge("switchboard_agents_left", "Agents that have not returned from a call that is over.", st.AgentsLeft)
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = w.Write(b.Bytes())
+	})
+}

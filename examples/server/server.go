@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/call/callhttp"
+	"github.com/switchboard-voice/switchboard/call/sqlstore"
+	"github.com/switchboard-voice/switchboard/recording"
+	"github.com/switchboard-voice/switchboard/routing"
+	"github.com/switchboard-voice/switchboard/telephony/sim"
+	"github.com/switchboard-voice/switchboard/telephony/twilio"
+)
+
+// server is everything that runs: the service, its API and, if it is simulated,
+// the carrier.
+type server struct {
+	cfg    *settings
+	log    *slog.Logger
+	url    string // PublicURL with a slash at its end
+	token  string // made at start; empty if there are tokens in the settings
+	closer []func() error
+
+	listener net.Listener
+	http     *http.Server
+	svc      *call.Service
+	api      *callhttp.API
+	carrier  *sim.Carrier // nil if it is not among the providers
+}
+
+// errSettings marks errors that an operator mends in the settings.
+var errSettings = errors.New("settings")
+
+// newServer puts a server together and listens. Whoever gets one calls close in
+// the end.
+func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
+	s := &server{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if len(cfg.tokens) == 0 {
+		s.token = cfg.tokens.make()
+	}
+	if s.listener, err = net.Listen("tcp", cfg.listenAddr); err != nil {
+		return nil, err
+	}
+	s.closer = append(s.closer, s.listener.Close)
+	s.url = publicURL(cfg.publicURL, s.listener.Addr())
+	base, err := url.Parse(s.url)
+	if err != nil {
+		return nil, fmt.Errorf("%w: PUBLIC_URL: is not a URL", errSettings)
+	}
+	prefix := strings.TrimSuffix(base.Path, "/")
+
+	store, err := s.openStore()
+	if err != nil {
+		return nil, err
+	}
+	providers, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	recordings := &recording.Dir{
+		Path:       cfg.recordings,
+		BaseURL:    s.url + "recordings",
+		SigningKey: []byte(rand.Text()), // addresses are valid for minutes: they need not outlive us
+	}
+	s.svc, err = call.New(call.Config{
+		PublicURL: s.url,
+		Providers: providers,
+		Agents: call.Agents{
+			"receptionist": receptionist{transferTo: cfg.transferTo},
+			"echo":         call.Echo,
+		},
+		Router:               routing.Always(cfg.defaultAgent),
+		Recorder:             &recording.WAV{Storage: recordings},
+		RecordInbound:        cfg.defaultAgent == "receptionist", // who says so
+		Store:                store,
+		Policy:               call.Destinations{AllowPrefixes: cfg.dialAllow},
+		MaxCalls:             cfg.maxCalls,
+		RingTimeout:          cfg.ringTimeout,
+		MaxDuration:          cfg.maxDuration,
+		Silence:              cfg.silence,
+		AllowInsecureStreams: cfg.insecureStream,
+		Logger:               log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errSettings, err)
+	}
+	s.api, err = callhttp.New(callhttp.Config{
+		Service:   s.svc,
+		Authorize: cfg.tokens.authorize,
+		Prefix:    prefix,
+		Storages:  []recording.Storage{recordings},
+		Logger:    log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.http = &http.Server{
+		Handler:           withPrefix(prefix, s.routes(recordings)),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// openStore opens where calls are kept.
+func (s *server) openStore() (call.Store, error) {
+	if s.cfg.database == "" {
+		return call.NewMemoryStore(), nil
+	}
+	store, err := sqlstore.Open(context.Background(), s.cfg.database)
+	if err != nil {
+		return nil, err
+	}
+	s.closer = append(s.closer, store.Close)
+	return store, nil
+}
+
+// publicURL is how carriers reach a server that listens at addr.
+func publicURL(set string, addr net.Addr) string {
+	if set != "" {
+		return strings.TrimSuffix(set, "/") + "/"
+	}
+	tcp := addr.(*net.TCPAddr)
+	if tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("http://127.0.0.1:%d/", tcp.Port)
+	}
+	return "http://" + tcp.String() + "/"
+}
+
+// connect makes the carriers.
+func (s *server) connect() ([]call.Provider, error) {
+	var providers []call.Provider
+	for _, name := range s.cfg.providers {
+		provider := &s.cfg.twilio
+		if name == "sim" {
+			var err error
+			if provider, err = s.simulate(); err != nil {
+				return nil, err
+			}
+		}
+		s.closer = append(s.closer, func() error {
+			provider.CloseIdleConnections()
+			return nil
+		})
+		providers = append(providers, provider)
+	}
+	return providers, nil
+}
+
+// simulate starts a carrier of our own, on a port of its own: it is reached, and
+// reaches us, over HTTP and WebSocket as any other.
+func (s *server) simulate() (*twilio.Provider, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	to := s.listener.Addr().String()
+	s.carrier = sim.New(sim.Config{
+		// Whatever PUBLIC_URL says, and whoever stands before us there.
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", to)
+		},
+		InTheClear: true,
+		Logger:     s.log.With("carrier", "sim"),
+	})
+	s.carrier.Otherwise(people)
+	s.carrier.AssignLine(ownNumber, sim.Line{
+		VoiceURL:  s.url + "webhook/sim/incoming",
+		StatusURL: s.url + "webhook/sim/status",
+	})
+	rest := &http.Server{Handler: s.carrier, ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- rest.Serve(listener) }()
+	s.closer = append(s.closer, func() error {
+		err := errors.Join(s.carrier.Close(), rest.Close())
+		if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
+		return err
+	})
+	return &twilio.Provider{
+		ProviderName: "sim",
+		AccountSID:   s.carrier.AccountSID(),
+		AuthToken:    sim.DefaultAuthToken,
+		BaseURL:      "http://" + listener.Addr().String(),
+	}, nil
+}
+
+// routes are all that this server serves.
+func (s *server) routes(recordings http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/api/", s.api)
+	mux.Handle("/openapi.json", s.api)
+	mux.Handle("/webhook/", s.svc.Handler())
+	mux.Handle("/ws/", s.svc.Handler())
+	mux.Handle("/recordings/", http.StripPrefix("/recordings", recordings))
+	mux.Handle("GET /metrics", metrics(s.svc))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if s.svc.Draining() {
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.Handle("/", page())
+	return bodyDeadline(mux)
+}
+
+// withPrefix serves h with a prefix before its paths and without it, since a
+// proxy may take it off.
+func withPrefix(prefix string, h http.Handler) http.Handler {
+	if prefix == "" {
+		return h
+	}
+	stripped := http.StripPrefix(prefix, h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == prefix:
+			http.Redirect(w, r, prefix+"/", http.StatusMovedPermanently)
+		case strings.HasPrefix(r.URL.Path, prefix+"/"):
+			stripped.ServeHTTP(w, r)
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// bodyTimeout is how long a client may take to send a body.
+const bodyTimeout = 10 * time.Second
+
+// bodyDeadline ends requests whose body does not come. http.Server.ReadTimeout
+// would also end event streams.
+func bodyDeadline(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// serve takes up the calls of before a restart and answers requests until drain
+// has been called.
+func (s *server) serve(ctx context.Context) error {
+	if err := s.svc.Recover(ctx); err != nil {
+		return err
+	}
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// drain takes no new calls, and lets the live ones go on until ctx ends. Then it
+// ends serve.
+func (s *server) drain(ctx context.Context) {
+	if err := s.svc.Shutdown(ctx); err != nil {
+		s.log.Warn("calls were cut off", "err", err)
+	}
+	s.api.Close()
+	last, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.http.Shutdown(last) != nil {
+		_ = s.http.Close()
+	}
+}
+
+// close lets go of everything, in the reverse order of its making.
+func (s *server) close() error {
+	var err error
+	for len(s.closer) > 0 {
+		last := len(s.closer) - 1
+		if e := s.closer[last](); !errors.Is(e, net.ErrClosed) {
+			err = errors.Join(err, e)
+		}
+		s.closer = s.closer[:last]
+	}
+	return err
+}
