@@ -71,14 +71,14 @@ func frames(value int16, d time.Duration) []*audio.Frame {
 func wrote(ctx context.Context, r recording.Recorder, callID string, value int16, end time.Duration) (recording.Recording, error) {
 	sink, err := r.Record(ctx, info(callID))
 	if err != nil {
-		return recording.Recording{}, fmt.Errorf("Record: %w", err)
+		return recording.Recording{}, fmt.Errorf("record: %w", err)
 	}
 	for _, f := range frames(value, end) {
 		sink.WriteFrame(f)
 	}
 	rec, err := sink.Close(ctx, end)
 	if err != nil {
-		return rec, fmt.Errorf("Close: %w", err)
+		return rec, fmt.Errorf("close: %w", err)
 	}
 	return rec, nil
 }
@@ -91,7 +91,7 @@ func open(ctx context.Context, s recording.Storage, rec recording.Recording) ([]
 	}
 	f, err := s.Open(ctx, rec.Key)
 	if err != nil {
-		return nil, fmt.Errorf("Open: %w", err)
+		return nil, fmt.Errorf("open: %w", err)
 	}
 	defer f.Close()
 	size, err := f.Seek(0, io.SeekEnd)
@@ -135,9 +135,9 @@ func checkRecording(ctx context.Context, r recording.Recorder, s recording.Stora
 	}
 	switch {
 	case rec.Storage != s.Name():
-		return fmt.Errorf("Storage is %q, want %q", rec.Storage, s.Name())
+		return fmt.Errorf("storage is %q, want %q", rec.Storage, s.Name())
 	case rec.Duration != time.Second:
-		return fmt.Errorf("Duration is %v, want 1s", rec.Duration)
+		return fmt.Errorf("duration is %v, want 1s", rec.Duration)
 	case rec.Truncated || rec.Interrupted || rec.Dropped != 0:
 		return fmt.Errorf("recording says that something is missing: %+v", rec)
 	case rec.CreatedAt.IsZero():
@@ -149,15 +149,15 @@ func checkRecording(ctx context.Context, r recording.Recorder, s recording.Stora
 func checkPadding(ctx context.Context, r recording.Recorder, s recording.Storage) error {
 	sink, err := r.Record(ctx, info("call"))
 	if err != nil {
-		return fmt.Errorf("Record: %w", err)
+		return fmt.Errorf("record: %w", err)
 	}
 	sink.WriteFrame(frames(5, 20*time.Millisecond)[0])
 	rec, err := sink.Close(ctx, 3*time.Second)
 	if err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("close: %w", err)
 	}
 	if rec.Duration != 3*time.Second {
-		return fmt.Errorf("Duration is %v, want 3s", rec.Duration)
+		return fmt.Errorf("duration is %v, want 3s", rec.Duration)
 	}
 	pcm, err := open(ctx, s, rec)
 	if err != nil || pcm == nil {
@@ -172,7 +172,7 @@ func checkPadding(ctx context.Context, r recording.Recorder, s recording.Storage
 func checkBorrowed(ctx context.Context, r recording.Recorder, s recording.Storage) error {
 	sink, err := r.Record(ctx, info("call"))
 	if err != nil {
-		return fmt.Errorf("Record: %w", err)
+		return fmt.Errorf("record: %w", err)
 	}
 	for _, f := range frames(77, time.Second) {
 		sink.WriteFrame(f)
@@ -183,7 +183,7 @@ func checkBorrowed(ctx context.Context, r recording.Recorder, s recording.Storag
 	}
 	rec, err := sink.Close(ctx, time.Second)
 	if err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("close: %w", err)
 	}
 	pcm, err := open(ctx, s, rec)
 	if err != nil {
@@ -195,7 +195,7 @@ func checkBorrowed(ctx context.Context, r recording.Recorder, s recording.Storag
 func checkAllocs(ctx context.Context, r recording.Recorder, _ recording.Storage) error {
 	sink, err := r.Record(ctx, info("call"))
 	if err != nil {
-		return fmt.Errorf("Record: %w", err)
+		return fmt.Errorf("record: %w", err)
 	}
 	all := frames(1, time.Second)
 	i := 0
@@ -204,7 +204,7 @@ func checkAllocs(ctx context.Context, r recording.Recorder, _ recording.Storage)
 		i++
 	})
 	if _, err := sink.Close(ctx, 0); err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("close: %w", err)
 	}
 	if allocs != 0 {
 		return fmt.Errorf("WriteFrame allocates %v times", allocs)
@@ -215,15 +215,15 @@ func checkAllocs(ctx context.Context, r recording.Recorder, _ recording.Storage)
 func checkCloseTwice(ctx context.Context, r recording.Recorder, _ recording.Storage) error {
 	sink, err := r.Record(ctx, info("call"))
 	if err != nil {
-		return fmt.Errorf("Record: %w", err)
+		return fmt.Errorf("record: %w", err)
 	}
 	first, err := sink.Close(ctx, time.Second)
 	if err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("close: %w", err)
 	}
 	again, err := sink.Close(ctx, 2*time.Second)
 	if again != first || err != nil {
-		return fmt.Errorf("Close again returned %+v, %v; want %+v", again, err, first)
+		return fmt.Errorf("close again returned %+v, %v; want %+v", again, err, first)
 	}
 	return nil
 }
@@ -231,17 +231,17 @@ func checkCloseTwice(ctx context.Context, r recording.Recorder, _ recording.Stor
 func checkWriteAfterClose(ctx context.Context, r recording.Recorder, s recording.Storage) error {
 	sink, err := r.Record(ctx, info("call"))
 	if err != nil {
-		return fmt.Errorf("Record: %w", err)
+		return fmt.Errorf("record: %w", err)
 	}
 	rec, err := sink.Close(ctx, time.Second)
 	if err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("close: %w", err)
 	}
 	for _, f := range frames(9, 2*time.Second) {
 		sink.WriteFrame(f)
 	}
 	if again, err := sink.Close(ctx, time.Second); again != rec || err != nil {
-		return fmt.Errorf("Close again returned %+v, %v; want %+v", again, err, rec)
+		return fmt.Errorf("close again returned %+v, %v; want %+v", again, err, rec)
 	}
 	pcm, err := open(ctx, s, rec)
 	if err != nil {
@@ -253,7 +253,7 @@ func checkWriteAfterClose(ctx context.Context, r recording.Recorder, s recording
 func checkCloseContext(ctx context.Context, r recording.Recorder, _ recording.Storage) error {
 	sink, err := r.Record(ctx, info("call"))
 	if err != nil {
-		return fmt.Errorf("Record: %w", err)
+		return fmt.Errorf("record: %w", err)
 	}
 	for _, f := range frames(9, time.Second) {
 		sink.WriteFrame(f)
@@ -262,10 +262,10 @@ func checkCloseContext(ctx context.Context, r recording.Recorder, _ recording.St
 	cancel()
 	rec, err := sink.Close(ended, time.Second)
 	if err != nil && rec.Key != "" && !rec.Truncated {
-		return fmt.Errorf("Close returned %+v, %v: neither whole nor marked as truncated", rec, err)
+		return fmt.Errorf("close returned %+v, %v: neither whole nor marked as truncated", rec, err)
 	}
 	if again, _ := sink.Close(ctx, time.Second); again != rec {
-		return fmt.Errorf("Close again returned %+v, want %+v", again, rec)
+		return fmt.Errorf("close again returned %+v, want %+v", again, rec)
 	}
 	return nil
 }

@@ -56,16 +56,16 @@ const key = "2026/03/14/a-call.wav"
 func put(ctx context.Context, s recording.Storage, key string, data []byte) error {
 	f, err := s.Create(ctx, key)
 	if err != nil {
-		return fmt.Errorf("Create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	if _, err := f.Write(data); err != nil {
-		return errors.Join(fmt.Errorf("Write: %w", err), f.Abort())
+		return errors.Join(fmt.Errorf("write: %w", err), f.Abort())
 	}
 	if err := f.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("Sync: %w", err), f.Abort())
+		return errors.Join(fmt.Errorf("sync: %w", err), f.Abort())
 	}
 	if err := f.Commit(ctx); err != nil {
-		return fmt.Errorf("Commit: %w", err)
+		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func put(ctx context.Context, s recording.Storage, key string, data []byte) erro
 func expect(ctx context.Context, s recording.Storage, key string, data []byte) error {
 	f, err := s.Open(ctx, key)
 	if err != nil {
-		return fmt.Errorf("Open: %w", err)
+		return fmt.Errorf("open: %w", err)
 	}
 	got, err := io.ReadAll(f)
 	if err := errors.Join(err, f.Close()); err != nil {
@@ -90,17 +90,17 @@ func expect(ctx context.Context, s recording.Storage, key string, data []byte) e
 func expectNone(ctx context.Context, s recording.Storage, key string) error {
 	f, err := s.Open(ctx, key)
 	if err == nil {
-		return errors.Join(errors.New("Open finds a file that must not be there"), f.Close())
+		return errors.Join(errors.New("open finds a file that must not be there"), f.Close())
 	}
 	if !errors.Is(err, recording.ErrNotFound) {
-		return fmt.Errorf("Open of what is not there: %w; want ErrNotFound", err)
+		return fmt.Errorf("open of what is not there: %w; want ErrNotFound", err)
 	}
 	return nil
 }
 
 func checkName(_ context.Context, s recording.Storage) error {
 	if name := s.Name(); name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		return fmt.Errorf("Name is %q", name)
+		return fmt.Errorf("name is %q", name)
 	}
 	return nil
 }
@@ -108,21 +108,21 @@ func checkName(_ context.Context, s recording.Storage) error {
 func checkCommit(ctx context.Context, s recording.Storage) error {
 	f, err := s.Create(ctx, key)
 	if err != nil {
-		return fmt.Errorf("Create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	for _, part := range []string{"head", "er and ", "sound"} {
 		if n, err := f.Write([]byte(part)); n != len(part) || err != nil {
-			return errors.Join(fmt.Errorf("Write returned %d, %w", n, err), f.Abort())
+			return errors.Join(fmt.Errorf("write returned %d, %w", n, err), f.Abort())
 		}
 		if n, err := f.WriteAt([]byte("HEAD"), 0); n != 4 || err != nil {
 			return errors.Join(fmt.Errorf("WriteAt returned %d, %w", n, err), f.Abort())
 		}
 	}
 	if err := f.Commit(ctx); err != nil {
-		return fmt.Errorf("Commit: %w", err)
+		return fmt.Errorf("commit: %w", err)
 	}
 	if err := f.Abort(); err != nil {
-		return fmt.Errorf("Abort after Commit: %w", err)
+		return fmt.Errorf("abort after Commit: %w", err)
 	}
 	return expect(ctx, s, key, []byte("HEADer and sound"))
 }
@@ -130,7 +130,7 @@ func checkCommit(ctx context.Context, s recording.Storage) error {
 func checkHole(ctx context.Context, s recording.Storage) error {
 	f, err := s.Create(ctx, key)
 	if err != nil {
-		return fmt.Errorf("Create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	if _, err := f.WriteAt([]byte("end"), 5000); err != nil {
 		return errors.Join(fmt.Errorf("WriteAt: %w", err), f.Abort())
@@ -139,7 +139,7 @@ func checkHole(ctx context.Context, s recording.Storage) error {
 		return errors.Join(fmt.Errorf("WriteAt: %w", err), f.Abort())
 	}
 	if err := f.Commit(ctx); err != nil {
-		return fmt.Errorf("Commit: %w", err)
+		return fmt.Errorf("commit: %w", err)
 	}
 	want := make([]byte, 5003)
 	copy(want, "begin")
@@ -150,7 +150,7 @@ func checkHole(ctx context.Context, s recording.Storage) error {
 func checkUncommitted(ctx context.Context, s recording.Storage) error {
 	f, err := s.Create(ctx, key)
 	if err != nil {
-		return fmt.Errorf("Create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	_, err = f.Write([]byte("sound"))
 	return errors.Join(err, f.Sync(), expectNone(ctx, s, key), f.Abort())
@@ -159,7 +159,7 @@ func checkUncommitted(ctx context.Context, s recording.Storage) error {
 func checkAbort(ctx context.Context, s recording.Storage) error {
 	f, err := s.Create(ctx, key)
 	if err != nil {
-		return fmt.Errorf("Create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	if err := errors.Join(f.Abort(), expectNone(ctx, s, key)); err != nil {
 		return err
@@ -173,32 +173,32 @@ func checkAbort(ctx context.Context, s recording.Storage) error {
 func checkTaken(ctx context.Context, s recording.Storage) error {
 	f, err := s.Create(ctx, key)
 	if err != nil {
-		return fmt.Errorf("Create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	if _, err := s.Create(ctx, key); !errors.Is(err, recording.ErrExists) {
-		return errors.Join(fmt.Errorf("Create of a key that is being written: %v; want ErrExists", err), f.Abort())
+		return errors.Join(fmt.Errorf("create of a key that is being written: %v; want ErrExists", err), f.Abort())
 	}
 	if _, err := f.Write([]byte("first")); err != nil {
 		return errors.Join(err, f.Abort())
 	}
 	if err := f.Commit(ctx); err != nil {
-		return fmt.Errorf("Commit: %w", err)
+		return fmt.Errorf("commit: %w", err)
 	}
 	if _, err := s.Create(ctx, key); !errors.Is(err, recording.ErrExists) {
-		return fmt.Errorf("Create of a key that is taken: %v; want ErrExists", err)
+		return fmt.Errorf("create of a key that is taken: %v; want ErrExists", err)
 	}
 	return expect(ctx, s, key, []byte("first"))
 }
 
 func checkRemove(ctx context.Context, s recording.Storage) error {
 	if err := s.Remove(ctx, key); err != nil {
-		return fmt.Errorf("Remove of what is not there: %w", err)
+		return fmt.Errorf("remove of what is not there: %w", err)
 	}
 	if err := put(ctx, s, key, []byte("first")); err != nil {
 		return err
 	}
 	if err := s.Remove(ctx, key); err != nil {
-		return fmt.Errorf("Remove: %w", err)
+		return fmt.Errorf("remove: %w", err)
 	}
 	if err := expectNone(ctx, s, key); err != nil {
 		return err
@@ -212,20 +212,20 @@ func checkRemove(ctx context.Context, s recording.Storage) error {
 func checkRemoveWriting(ctx context.Context, s recording.Storage) error {
 	old, err := s.Create(ctx, key)
 	if err != nil {
-		return fmt.Errorf("Create: %w", err)
+		return fmt.Errorf("create: %w", err)
 	}
 	if _, err := old.Write([]byte("old")); err != nil {
 		return errors.Join(err, old.Abort())
 	}
 	if err := s.Remove(ctx, key); err != nil {
-		return errors.Join(fmt.Errorf("Remove: %w", err), old.Abort())
+		return errors.Join(fmt.Errorf("remove: %w", err), old.Abort())
 	}
 	next, err := s.Create(ctx, key)
 	if err != nil {
-		return errors.Join(fmt.Errorf("Create after Remove: %w", err), old.Abort())
+		return errors.Join(fmt.Errorf("create after Remove: %w", err), old.Abort())
 	}
 	if err := old.Commit(ctx); err == nil {
-		return errors.Join(errors.New("Commit of a removed file says that it was published"), next.Abort())
+		return errors.Join(errors.New("commit of a removed file says that it was published"), next.Abort())
 	}
 	if err := expectNone(ctx, s, key); err != nil {
 		return errors.Join(err, next.Abort())
@@ -234,7 +234,7 @@ func checkRemoveWriting(ctx context.Context, s recording.Storage) error {
 		return errors.Join(err, next.Abort())
 	}
 	if err := next.Commit(ctx); err != nil {
-		return fmt.Errorf("Commit: %w", err)
+		return fmt.Errorf("commit: %w", err)
 	}
 	return expect(ctx, s, key, []byte("new"))
 }
@@ -326,11 +326,11 @@ func checkReaders(ctx context.Context, s recording.Storage) error {
 	}
 	a, err := s.Open(ctx, key)
 	if err != nil {
-		return fmt.Errorf("Open: %w", err)
+		return fmt.Errorf("open: %w", err)
 	}
 	defer a.Close()
 	if _, err := a.Seek(-3, io.SeekEnd); err != nil {
-		return fmt.Errorf("Seek: %w", err)
+		return fmt.Errorf("seek: %w", err)
 	}
 	if err := expect(ctx, s, key, []byte("0123456789")); err != nil {
 		return err

@@ -64,7 +64,7 @@ func hear(ctx context.Context, tr transcript.Transcriber, callID string) (*heari
 	h := &hearing{}
 	sink, err := tr.Transcribe(ctx, transcript.Info{CallID: callID, Language: "en-US", Format: audio.Telephone, Emit: h.emit})
 	if err != nil {
-		return nil, fmt.Errorf("Transcribe: %w", err)
+		return nil, fmt.Errorf("transcribe: %w", err)
 	}
 	h.Sink = sink
 	return h, nil
@@ -88,7 +88,7 @@ func (h *hearing) close(ctx context.Context) error {
 	defer h.mu.Unlock()
 	h.closed = true
 	if err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("close: %w", err)
 	}
 	return nil
 }
@@ -196,7 +196,7 @@ func checkCloseTwice(ctx context.Context, tr transcript.Transcriber) error {
 	first := h.close(ctx)
 	second := h.close(ctx)
 	if fmt.Sprint(first) != fmt.Sprint(second) {
-		return fmt.Errorf("Close returned %v, and again %v", first, second)
+		return fmt.Errorf("close returned %v, and again %v", first, second)
 	}
 	return first
 }
@@ -252,7 +252,7 @@ func checkCloseContext(ctx context.Context, tr transcript.Transcriber) error {
 	case <-done:
 		return nil
 	case <-timeout.C:
-		return errors.New("Close does not return although its context has ended")
+		return errors.New("close does not return although its context has ended")
 	}
 }
 

@@ -87,7 +87,7 @@ func (s *counterSink) Close(ctx context.Context) error {
 		time.Sleep(time.Hour)
 	}
 	if s.late && s.closes == 1 {
-		time.AfterFunc(0, func() { s.info.Emit(transcript.Segment{Speaker: transcript.Agent}) })
+		time.AfterFunc(time.Millisecond, func() { s.info.Emit(transcript.Segment{Speaker: transcript.Agent}) })
 	}
 	if s.deaf {
 		return fmt.Errorf("close number %d", s.closes)
@@ -134,7 +134,9 @@ func TestSuiteFindsLateWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
+		time.Sleep(time.Second)
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if h.late != 1 {
 			t.Errorf("%d late segments were seen, want 1", h.late)
 		}
