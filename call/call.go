@@ -97,15 +97,19 @@ type Metrics struct {
 	AudioQuality float64 `json:"audio_quality"`
 	// SpeakerChanges counts how often the other party began to speak.
 	SpeakerChanges int `json:"speaker_changes"`
-	// Interruptions counts how often the caller cut the agent off.
-	Interruptions int           `json:"interruptions"`
-	CallerTalk    time.Duration `json:"caller_talk"`
-	AgentTalk     time.Duration `json:"agent_talk"`
-	FramesIn      int64         `json:"frames_in"`
-	FramesOut     int64         `json:"frames_out"`
-	FramesLost    int64         `json:"frames_lost"` // inbound, filled with silence
-	Jitter        time.Duration `json:"jitter"`      // inbound, RFC 3550
-	Keys          int           `json:"keys"`
+	// Interruptions counts how often the caller cut the agent off, FalseAlarms
+	// how often it was silenced and resumed. ReactionLatency is the time from
+	// the caller's first sound until it was silenced: the median.
+	Interruptions   int           `json:"interruptions"`
+	FalseAlarms     int           `json:"false_alarms"`
+	ReactionLatency time.Duration `json:"reaction_latency,omitempty"`
+	CallerTalk      time.Duration `json:"caller_talk"`
+	AgentTalk       time.Duration `json:"agent_talk"`
+	FramesIn        int64         `json:"frames_in"`
+	FramesOut       int64         `json:"frames_out"`
+	FramesLost      int64         `json:"frames_lost"` // inbound, filled with silence
+	Jitter          time.Duration `json:"jitter"`      // inbound, RFC 3550
+	Keys            int           `json:"keys"`
 	// Leftover are steps of the cleanup that failed, by name.
 	Leftover []string `json:"leftover,omitempty"`
 }

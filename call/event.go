@@ -17,7 +17,8 @@ const (
 	EventTranscript EventType = "transcript"
 	// EventKey: the caller pressed Key.
 	EventKey EventType = "key"
-	// EventInterruption: the caller cut the agent off.
+	// EventInterruption: the caller cut the agent off, by Name: "speech" or
+	// "key".
 	EventInterruption EventType = "interruption"
 	// EventAgent: the agent reported Name and Data with Session.Log.
 	EventAgent EventType = "agent"

@@ -2,12 +2,15 @@ package call
 
 import (
 	"errors"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Interruption says how a caller cuts off what the agent says. It concerns what
-// is said with Session.Speak and Session.Say; agents that write to a Line hear
-// the caller themselves and call Session.Clear.
+// is said with Session.Speak and Session.Say, but for what is Protected or in
+// the Background; agents that write to a Line hear the caller themselves and
+// call Session.Clear.
 //
 // The zero value silences the agent as soon as the caller begins to speak, and
 // lets it go on from where it was if that was only a cough.
@@ -22,6 +25,12 @@ type Interruption struct {
 	// IgnoreKeys lets the agent go on when the caller presses a key. Otherwise a
 	// key cuts it off at once.
 	IgnoreKeys bool
+	// Words is asked about the caller's words as soon as there are any, interim
+	// ones too, on calls that are transcribed: true cuts the agent off at once,
+	// false lets it go on however long the caller makes that sound. Nil: it goes
+	// on through a Backchannel. It is called from the media path and must not
+	// block.
+	Words func(text string) bool
 }
 
 // InterruptMode is what the caller's speech does.
@@ -50,6 +59,24 @@ const (
 	defaultConfirm   = 300 * time.Millisecond
 )
 
+// Backchannel reports whether text is nothing but what people say to show that
+// they listen ("mhm", "uh-huh", "okay"), in English.
+func Backchannel(text string) bool {
+	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && r != '\'' && r != '-' })
+	for _, w := range words {
+		if !backchannels[strings.ReplaceAll(w, "-", "")] {
+			return false
+		}
+	}
+	return len(words) > 0
+}
+
+var backchannels = map[string]bool{
+	"mm": true, "mmm": true, "hm": true, "hmm": true, "mhm": true, "mmhm": true, "mmhmm": true,
+	"uh": true, "huh": true, "uhhuh": true, "um": true, "ah": true, "aha": true, "oh": true,
+	"yeah": true, "yep": true, "yes": true, "ok": true, "okay": true, "right": true, "sure": true,
+}
+
 // interrupter decides, frame by frame, whether the caller interrupts. It is
 // pure: the time it goes by is that of the media.
 type interrupter struct {
@@ -60,7 +87,7 @@ type interrupter struct {
 	since    time.Duration // when the caller's present speech began
 	paused   bool
 	pausedAt time.Duration
-	acted    bool // on the present speech
+	acted    bool // the present speech has been dealt with
 }
 
 func newInterrupter(i Interruption) interrupter {
@@ -80,28 +107,58 @@ const (
 	interrupt
 )
 
-// listen notes whether the caller speaks up to the media time now, and says what
-// to do about it. playing tells that something may be interrupted.
-func (i *interrupter) listen(speaking bool, since, now time.Duration, playing bool) verdict {
-	if speaking && !i.speaking {
-		i.since, i.acted = since, false
+// hears is what is known of the caller up to the media time now.
+type hears struct {
+	speaking bool
+	since    time.Duration // when the present speech began
+	now      time.Duration
+	words    wordsVerdict
+	playing  bool // something may be interrupted
+}
+
+// wordsVerdict is what the caller's latest words mean.
+type wordsVerdict uint8
+
+const (
+	noWords wordsVerdict = iota
+	wordsInterrupt
+	wordsDoNot
+)
+
+// listen says what to do about what the caller does.
+func (i *interrupter) listen(h hears) verdict {
+	if h.speaking && !i.speaking {
+		i.since, i.acted = h.since, false
 	}
-	i.speaking = speaking
+	i.speaking = h.speaking
+	if i.mode == Never {
+		return goOn
+	}
 	switch {
-	case i.paused && !speaking:
-		i.paused = false
-		return resume
-	case i.paused && now-i.pausedAt >= i.confirm:
+	case h.words == wordsInterrupt && (i.paused || h.playing && !i.acted):
 		i.paused, i.acted = false, true
 		return interrupt
-	case i.paused || i.mode == Never || !speaking || i.acted || !playing || now-i.since < i.minSpeech:
-		return goOn
+	case h.words == wordsDoNot && i.speaking:
+		i.acted = true // this speech interrupts no more
+		if i.paused {
+			i.paused = false
+			return resume
+		}
+	case i.paused && !h.speaking:
+		i.paused = false
+		return resume
+	case i.paused && h.now-i.pausedAt >= i.confirm:
+		i.paused, i.acted = false, true
+		return interrupt
+	case i.paused || !h.speaking || i.acted || !h.playing || h.now-i.since < i.minSpeech:
 	case i.mode == Immediate:
 		i.acted = true
 		return interrupt
+	default:
+		i.paused, i.pausedAt = true, h.now
+		return pause
 	}
-	i.paused, i.pausedAt = true, now
-	return pause
+	return goOn
 }
 
 // reset forgets a pause that somebody else has ended.

@@ -25,6 +25,7 @@ type media struct {
 	activity    []audio.Activity // scratch
 	speechSince time.Duration
 	interrupter interrupter
+	words       atomic.Uint32 // a wordsVerdict that has not been acted on
 
 	silence   time.Duration // limit; 0 is none
 	quietFrom time.Duration // when either side was last heard
@@ -145,7 +146,13 @@ func (m *media) hear(f *audio.Frame) {
 	}
 	now := f.At + f.Duration()
 	speaking := m.detector.Speaking()
-	m.act(m.interrupter.listen(speaking, m.speechSince, now, s.player.interruptible()), now)
+	m.act(m.interrupter.listen(hears{
+		speaking: speaking,
+		since:    m.speechSince,
+		now:      now,
+		words:    wordsVerdict(m.words.Swap(uint32(noWords))),
+		playing:  s.player.interruptible(),
+	}), now)
 	if speaking {
 		m.quietFrom = now
 	}
@@ -160,20 +167,35 @@ func (m *media) act(v verdict, now time.Duration) {
 	switch v {
 	case pause:
 		s.conn.Pause()
+		m.figures.silenced(now - m.speechSince)
 	case resume:
 		s.conn.Resume()
+		m.figures.falseAlarms++
 	case interrupt:
-		m.interrupted(now)
+		if m.interrupter.mode == Immediate {
+			m.figures.silenced(now - m.speechSince)
+		}
+		m.interrupted("speech")
 	}
 }
 
 // interrupted cuts the agent off.
-func (m *media) interrupted(now time.Duration) {
+func (m *media) interrupted(by string) {
 	s := m.session
 	s.player.clear(true)
 	s.conn.Resume() // what is said next is not held up
 	m.figures.interruptions++
-	s.live.emit(Event{Type: EventInterruption})
+	s.live.emit(Event{Type: EventInterruption, Name: by})
+}
+
+// heardWords judges words of the caller's. It is called from any goroutine; the
+// media path acts on it with the next frame.
+func (m *media) heardWords(text string) {
+	v := wordsDoNot
+	if words := m.session.live.svc.cfg.Interruption.Words; words != nil && words(text) || words == nil && !Backchannel(text) {
+		v = wordsInterrupt
+	}
+	m.words.Store(uint32(v))
 }
 
 // Key takes a key that the caller has pressed.
@@ -183,7 +205,7 @@ func (m *media) Key(digit byte, at time.Duration) {
 	m.quietFrom = at
 	if !s.live.svc.cfg.Interruption.IgnoreKeys && s.player.interruptible() {
 		m.interrupter.reset()
-		m.interrupted(at)
+		m.interrupted("key")
 	}
 	s.live.emit(Event{Type: EventKey, Key: string(rune(digit))})
 	select {

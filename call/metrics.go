@@ -12,6 +12,7 @@ import (
 // stream.
 type figures struct {
 	keys, interruptions int
+	falseAlarms         int // pauses for what was no interruption
 	changes             int
 	last                party
 	callerTalk          time.Duration
@@ -22,8 +23,29 @@ type figures struct {
 	// awaiting is when the caller ended, while the agent's reply is awaited.
 	awaiting  time.Duration
 	awaits    bool
-	responses [maxResponses]time.Duration // the newest, in a ring
-	replies   int
+	responses latencies
+	reactions latencies // from the caller's first sound to the agent's silence
+}
+
+// latencies are the newest of many.
+type latencies struct {
+	ring [maxLatencies]time.Duration
+	n    int
+}
+
+func (l *latencies) add(d time.Duration) {
+	l.ring[l.n%maxLatencies] = d
+	l.n++
+}
+
+func (l *latencies) median() time.Duration {
+	if l.n == 0 {
+		return 0
+	}
+	sorted := l.ring
+	d := sorted[:min(l.n, maxLatencies)]
+	slices.Sort(d)
+	return d[len(d)/2]
 }
 
 type party uint8
@@ -34,8 +56,8 @@ const (
 	agent
 )
 
-// maxResponses is how many latencies a median is made from: the newest.
-const maxResponses = 128
+// maxLatencies is how many latencies a median is made from.
+const maxLatencies = 64
 
 func (f *figures) turn(to party) {
 	if f.last != nobody && f.last != to {
@@ -60,11 +82,13 @@ func (f *figures) agentSpoke(frame *audio.Frame) {
 	f.agentTalk += frame.Duration()
 	f.turn(agent)
 	if f.awaits && frame.At >= f.awaiting {
-		f.responses[f.replies%maxResponses] = frame.At - f.awaiting
-		f.replies++
+		f.responses.add(frame.At - f.awaiting)
 		f.awaits = false
 	}
 }
+
+// silenced notes how long after the caller began the agent was silenced.
+func (f *figures) silenced(after time.Duration) { f.reactions.add(after) }
 
 // metrics are the figures of a call whose stream has ended.
 func (s *Session) metrics() Metrics {
@@ -74,10 +98,12 @@ func (s *Session) metrics() Metrics {
 	}
 	st := s.conn.Stats()
 	return Metrics{
-		ResponseLatency: median(f.responses[:min(f.replies, maxResponses)]),
+		ResponseLatency: f.responses.median(),
+		ReactionLatency: f.reactions.median(),
 		AudioQuality:    quality(st),
 		SpeakerChanges:  f.changes,
 		Interruptions:   f.interruptions,
+		FalseAlarms:     f.falseAlarms,
 		CallerTalk:      f.callerTalk,
 		AgentTalk:       f.agentTalk,
 		FramesIn:        st.FramesIn,
@@ -89,15 +115,6 @@ func (s *Session) metrics() Metrics {
 }
 
 const frameLength = 20 * time.Millisecond
-
-func median(d []time.Duration) time.Duration {
-	if len(d) == 0 {
-		return 0
-	}
-	d = slices.Clone(d)
-	slices.Sort(d)
-	return d[len(d)/2]
-}
 
 // quality estimates how well the caller's sound arrived, from 0 to 1.
 //

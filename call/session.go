@@ -84,7 +84,13 @@ func (s *Session) SendKeys(keys string) error { return s.conn.SendKeys(keys) }
 
 // AddSegment adds words to the call's transcript: those an agent's own
 // recogniser has heard, or has said without Say.
-func (s *Session) AddSegment(seg transcript.Segment) { s.transcript.add(s.live, seg) }
+// Those of the caller may interrupt the agent: see Interruption.Words.
+func (s *Session) AddSegment(seg transcript.Segment) {
+	if seg.Speaker == transcript.Customer && !seg.Gap {
+		s.media.heardWords(seg.Text)
+	}
+	s.transcript.add(s.live, seg)
+}
 
 // Log adds an event of type EventAgent to the call. Data is kept as it is: it
 // may hold what the call is about.
