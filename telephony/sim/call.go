@@ -78,6 +78,7 @@ type call struct {
 	direction telephony.Direction
 	parent    *call
 	created   time.Time
+	slot      time.Time // when it may be dialed
 	faults    Faults
 	post      postman
 	jar       http.CookieJar // of this call's webhooks
@@ -194,7 +195,7 @@ func (c *call) become(s telephony.Status) bool {
 // place is the life of a call that the application has placed.
 func (c *call) place() {
 	defer c.finish()
-	if !sleep(c.ctx, time.Until(c.carrier.reserve())) {
+	if !sleep(c.ctx, time.Until(c.slot)) {
 		return
 	}
 	b, ok := c.ring()

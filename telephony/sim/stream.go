@@ -311,16 +311,18 @@ func (s *stream) serve(ctx context.Context) error {
 	}
 }
 
-// writeError is why the stream ended, after a write failed: what the reader has
-// seen, if it has, since a write to a closed socket tells little.
+// writeError is why the stream ended, after a write failed. A write to a closed
+// socket tells little, so the reader, which sees how it was closed, may speak
+// first.
 func (s *stream) writeError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
+	timer := time.NewTimer(lastReadTime)
+	defer timer.Stop()
 	select {
+	case <-ctx.Done():
+		return nil
 	case <-s.gone:
 		return s.reason()
-	default:
+	case <-timer.C:
 		return &streamError{streamBroken, err}
 	}
 }

@@ -204,6 +204,7 @@ func (t *twilio) place(form url.Values) (map[string]any, *apiError) {
 	if err := t.carrier.add(c); err != nil {
 		return nil, crowded(err)
 	}
+	c.slot = t.carrier.reserve()
 	queued := t.resource(c)
 	if err := t.carrier.start(c.place); err != nil {
 		c.end(ending{by: ByCarrier, status: telephony.StatusFailed, err: err})
