@@ -1,6 +1,7 @@
 package callhttp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -62,11 +63,13 @@ func (a *API) describe() error {
 // the client has gone, and huma would panic.
 var jsonFormat = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
-		b, err := json.Marshal(v)
-		if err != nil {
+		var b bytes.Buffer
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(false) // addresses stay as they are
+		if err := encoder.Encode(v); err != nil {
 			return err
 		}
-		_, _ = w.Write(append(b, '\n'))
+		_, _ = w.Write(b.Bytes())
 		return nil
 	},
 	Unmarshal: json.Unmarshal,
