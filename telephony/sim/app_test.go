@@ -33,6 +33,7 @@ type app struct {
 	base    string // of its own addresses
 	answer  func(form url.Values) string
 	media   func(s *socket)
+	refuse  string // a path that answers 404
 
 	mu    sync.Mutex
 	hooks []received
@@ -52,6 +53,7 @@ func inBubble(t *testing.T, cfg sim.Config, test func(t *testing.T, a *app)) {
 		network := memnet.New()
 		cfg.Dial = network.DialContext
 		a := &app{t: t, carrier: sim.New(cfg), base: "http://app.test"}
+		a.answer = func(url.Values) string { return "<Response/>" }
 		defer a.serve(t, network, "app.test:80", a)()
 		defer a.serve(t, network, "api.test:80", a.carrier)()
 		transport := &http.Transport{DialContext: network.DialContext}
@@ -93,6 +95,10 @@ func signature(token, url string, form url.Values) string {
 }
 
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.refuse != "" && r.URL.Path == a.refuse {
+		http.NotFound(w, r)
+		return
+	}
 	if websocket.IsWebSocketUpgrade(r) {
 		want := signature(a.carrier.AuthToken(), "ws://"+r.Host+r.RequestURI, nil)
 		if got := r.Header.Get("X-Twilio-Signature"); got != want {

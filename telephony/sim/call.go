@@ -86,6 +86,8 @@ type call struct {
 	ctx    context.Context // ends with the call
 	cancel context.CancelCauseFunc
 	picked chan struct{} // closed at the answer
+	begun  chan struct{} // closed when what comes after the answer has begun
+	once   sync.Once     // of begun
 	over   chan struct{} // closed when all is done
 
 	mu         sync.Mutex
@@ -150,6 +152,10 @@ func (c *call) finish() {
 	c.carrier.remove(c)
 	close(c.over)
 }
+
+// begin tells that the first verb has begun; if that is a stream, that it is
+// open, or cannot be opened.
+func (c *call) begin() { c.once.Do(func() { close(c.begun) }) }
 
 // application is which party the application, or the parent, is.
 func (c *call) application() Party {

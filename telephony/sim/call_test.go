@@ -20,6 +20,9 @@ func TestOutboundCallFromRingToHangup(t *testing.T) {
 		words := ramp(8000)
 		a.answer = func(url.Values) string { return stream }
 		a.carrier.Phone(them).Behave(sim.Behavior{Ring: 3 * time.Second, Talk: func(talk *sim.Talk) {
+			if err := talk.WaitConnected(time.Second); err != nil {
+				t.Errorf("WaitConnected: %v", err)
+			}
 			if err := talk.Say(audio.NewSamples(words, 8000)); err != nil {
 				t.Errorf("Say: %v", err)
 			}
@@ -573,7 +576,13 @@ func TestTimeLimitAndDigits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := talk.WaitConnected(time.Second); err != sim.ErrQuiet {
+			t.Errorf("WaitConnected with nobody there: %v; want ErrQuiet", err)
+		}
 		<-talk.Done()
+		if err := talk.WaitConnected(0); err != sim.ErrOver {
+			t.Errorf("WaitConnected after the call: %v; want ErrOver", err)
+		}
 		if talk.Duration() != 7*time.Second || talk.HungUpBy() != sim.ByCarrier || talk.Keys() != "12#" {
 			t.Errorf("ended after %v by %q with keys %q", talk.Duration(), talk.HungUpBy(), talk.Keys())
 		}

@@ -349,7 +349,7 @@ func (c *Carrier) add(l *call) error {
 	l.carrier, l.dialect = c, c.dialect
 	l.sid = newSID("CA")
 	l.created = time.Now()
-	l.over, l.picked = make(chan struct{}), make(chan struct{})
+	l.over, l.picked, l.begun = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	l.jar, _ = cookiejar.New(nil) // never fails
 	l.ctx, l.cancel = context.WithCancelCause(c.ctx)
 

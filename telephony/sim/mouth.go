@@ -14,6 +14,7 @@ type mouth struct {
 	taken   bool          // somebody takes what is said
 	from    time.Time     // what has been taken ends here
 	empty   chan struct{} // closed when nothing is pending; nil if nobody waits
+	heard   chan struct{} // closed when somebody takes; nil if nobody waits
 }
 
 // say appends pcm to what is pending and returns when it will have been said.
@@ -64,6 +65,25 @@ func (m *mouth) listen(now time.Time) {
 	defer m.mu.Unlock()
 	m.skip(now)
 	m.taken, m.from = true, now
+	if m.heard != nil {
+		close(m.heard)
+		m.heard = nil
+	}
+}
+
+// listened returns a channel that is closed as soon as somebody listens.
+func (m *mouth) listened() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.taken {
+		now := make(chan struct{})
+		close(now)
+		return now
+	}
+	if m.heard == nil {
+		m.heard = make(chan struct{})
+	}
+	return m.heard
 }
 
 // unlisten ends listen.

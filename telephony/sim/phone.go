@@ -139,8 +139,8 @@ func (p *Phone) NextTalk(ctx context.Context) (*Talk, error) {
 }
 
 // Call calls a number of the application and returns when the call is answered,
-// that is, when the application's instructions begin to be carried out. The
-// error is ErrBusy, ErrRejected, ErrNoLine, ErrFailed, ErrClosed or that of ctx,
+// and the application hears the phone if its first instruction is to connect a
+// stream. The error is ErrBusy, ErrRejected, ErrNoLine, ErrFailed, ErrClosed or that of ctx,
 // with whose end the phone hangs up before the answer. After the answer ctx has
 // no meaning.
 func (p *Phone) Call(ctx context.Context, to string) (*Talk, error) {
@@ -172,6 +172,11 @@ func (p *Phone) Call(ctx context.Context, to string) (*Talk, error) {
 	}
 	select {
 	case <-c.picked:
+		select {
+		case <-c.begun:
+		case <-c.ctx.Done():
+		case <-ctx.Done():
+		}
 		return c.talking(), nil
 	case <-ctx.Done():
 		c.end(ending{by: ByCaller, status: telephony.StatusCanceled, sip: 487})

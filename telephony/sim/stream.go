@@ -155,6 +155,7 @@ type planned struct {
 
 // run is the life of a stream.
 func (s *stream) run(ctx context.Context) {
+	defer s.call.begin() // if it cannot be opened
 	if err := s.open(ctx); err != nil {
 		if ctx.Err() == nil {
 			s.call.carrier.warn(err.code, "stream could not be opened", "call", s.call.sid, "error", err.err)
@@ -168,6 +169,7 @@ func (s *stream) run(ctx context.Context) {
 	talk := s.call.talking()
 	s.mouth.listen(s.begun)
 	talk.setKeys(s.pressed)
+	s.call.begin()
 	if s.call.carrier.start(s.read) != nil {
 		close(s.gone)
 	}

@@ -154,6 +154,26 @@ func (t *Talk) Playback() []Played { return t.ear.playback(time.Now()) }
 // Queued returns how much audio the phone has been sent and has not yet heard.
 func (t *Talk) Queued() time.Duration { return t.ear.queued(time.Now()) }
 
+// WaitConnected waits until somebody hears what is said: a stream of the
+// application, or another phone. It returns ErrQuiet if nobody does for limit,
+// unless that is 0, and ErrOver at the end of the call.
+func (t *Talk) WaitConnected(limit time.Duration) error {
+	var late <-chan time.Time
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-t.mouth.listened():
+		return nil
+	case <-late:
+		return ErrQuiet
+	case <-t.Done():
+		return ErrOver
+	}
+}
+
 // WaitSpeech waits until the far end makes a sound. It returns ErrQuiet if
 // there is none for limit, unless that is 0, and ErrOver at the end of the call.
 func (t *Talk) WaitSpeech(limit time.Duration) error {

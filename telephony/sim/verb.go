@@ -25,8 +25,11 @@ func (c *call) perform(ctx context.Context, verbs []verb) (*instruction, error) 
 		switch v.(type) {
 		case *reject, *redirect:
 		case *pause: // as the first verb it is waited for before the answer
+		case *connect:
+			c.pickUp() // and begin once the stream is open
 		default:
 			c.pickUp()
+			c.begin()
 		}
 		next, err := v.perform(ctx, c)
 		if next != nil || err != nil || ctx.Err() != nil {

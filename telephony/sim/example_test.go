@@ -1,0 +1,62 @@
+package sim_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/telephony/sim"
+)
+
+// An application places a call over the REST API; a person answers it, hears
+// what the application says, and hangs up.
+func Example() {
+	carrier := sim.New(sim.Config{})
+	defer carrier.Close()
+	api := httptest.NewServer(carrier)
+	defer api.Close()
+
+	carrier.Phone("+12025550123").Behave(sim.Behavior{
+		Ring: 10 * time.Millisecond,
+		Talk: func(t *sim.Talk) {
+			if err := t.WaitSpeech(5 * time.Second); err != nil {
+				fmt.Println("nobody spoke:", err)
+			}
+			t.WaitSilence(100*time.Millisecond, 5*time.Second)
+			t.Hangup()
+		},
+	})
+
+	account := api.URL + "/2010-04-01/Accounts/" + carrier.AccountSID()
+	form := url.Values{
+		"To":    {"+12025550123"},
+		"From":  {"+12025550100"},
+		"Twiml": {"<Response><Say>Hi</Say><Pause length='60'/></Response>"},
+	}
+	req, _ := http.NewRequest("POST", account+"/Calls.json", strings.NewReader(form.Encode()))
+	req.SetBasicAuth(carrier.AccountSID(), carrier.AuthToken())
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+	fmt.Println("create:", resp.Status)
+
+	talk, err := carrier.Phone("+12025550123").NextTalk(req.Context())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-talk.Done()
+	fmt.Println("call:", carrier.Calls()[0].Status, "by the", talk.HungUpBy())
+	fmt.Println("heard:", talk.Playback()[0].End()-talk.Playback()[0].At)
+	// Output:
+	// create: 201 Created
+	// call: completed by the callee
+	// heard: 120ms
+}
