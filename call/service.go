@@ -120,7 +120,18 @@ func (s *Service) hangup(ctx context.Context, id string, cause Cause) error {
 		}
 		return nil
 	}
-	return l.post(ctx, input{kind: inEnd, cause: cause})
+	if err := l.post(ctx, input{kind: inEnd, cause: cause}); err != nil {
+		if errors.Is(err, ErrEnded) {
+			return nil
+		}
+		return fmt.Errorf("call: hangup: %w", err)
+	}
+	select {
+	case <-l.ctx.Done(): // the end has begun
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("call: hangup: %w", ctx.Err())
+	}
 }
 
 // Wait returns the record of a call once it is in a terminal state. If ctx ends

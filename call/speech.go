@@ -364,11 +364,10 @@ func (q *player) lastSpeech() *Speech {
 	return nil
 }
 
-// settle fixes how much of p was heard, and notes its words. The caller holds
-// mu; p is the first of pending, or not in it.
+// settle fixes how much of p was heard, and notes its words. The caller holds mu.
 func (q *player) settle(p *Speech, h Heard) {
-	if len(q.pending) > 0 && q.pending[0] == p {
-		q.pending = q.pending[1:]
+	if i := slices.Index(q.pending, p); i >= 0 {
+		q.pending = slices.Delete(q.pending, i, i+1)
 	}
 	p.settled = true
 	p.heard = h
