@@ -1,0 +1,65 @@
+package callecho
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/recording"
+	"github.com/switchboard-voice/switchboard/stream"
+	"github.com/switchboard-voice/switchboard/telephony/twilio"
+)
+
+// product is the library as a host uses it: a service whose agent echoes, that
+// records each call to disk, and somebody who reads its events.
+type product struct {
+	service *call.Service
+	dir     string
+	readers sync.WaitGroup
+	cancel  context.CancelFunc
+}
+
+func newProduct(url string, record bool) (*product, error) {
+	dir, err := os.MkdirTemp("", "callecho")
+	if err != nil {
+		return nil, err
+	}
+	service, err := call.New(call.Config{
+		PublicURL:            url,
+		Providers:            []call.Provider{&twilio.Provider{AccountSID: "AC" + strings.Repeat("0", 32), AuthToken: "benchmark"}},
+		Agents:               call.Agents{"echo": call.Echo},
+		Recorder:             &recording.WAV{Storage: &recording.Dir{Path: dir}},
+		RecordInbound:        record,
+		AllowInsecureStreams: true,
+		MaxCalls:             20_000,
+		NoMedia:              time.Minute,
+		Media:                &stream.Gate{},
+		Logger:               slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &product{service: service, dir: dir, cancel: cancel}
+	events := service.Subscribe(ctx, 1024)
+	p.readers.Go(func() {
+		for range events.C {
+		}
+	})
+	return p, nil
+}
+
+// close gives the calls no time: what they recorded is thrown away.
+func (p *product) close() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = p.service.Shutdown(ctx) // the error says that calls were cut off
+	p.cancel()
+	p.readers.Wait()
+	_ = os.RemoveAll(p.dir) // in the system's temporary directory, where it does no harm
+}
