@@ -1,0 +1,150 @@
+package plivo
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+// ParseEvent reads a webhook about a call: a request for instructions, a report
+// of ringing or of the end, the result of machine detection, a stream or a
+// recording callback. Plivo may report an end at the address that is asked for
+// instructions: look at the Status first.
+//
+// Beyond the signature it asks that the webhook concern this account and that
+// its parameters be known and readable in one way only; otherwise the error
+// wraps telephony.ErrUnverified. A signature has no date, so that a webhook can
+// be sent again by whoever saw it: it has the same Event.ID then. The ID is made
+// of everything that is signed but the host and the nonce; a nonce that came
+// with another webhook lately is refused.
+func (p *Provider) ParseEvent(w *telephony.Webhook) (telephony.Event, error) {
+	s, err := p.verify(w)
+	if err != nil {
+		return telephony.Event{}, err
+	}
+	c, err := p.read(w, s)
+	if err != nil {
+		return telephony.Event{}, err
+	}
+	id := webhookID(w, s)
+	if !p.nonces.admit(s.nonce, id) {
+		return telephony.Event{}, unverified("its nonce came with another webhook")
+	}
+	f := c.fields
+	e := telephony.Event{
+		ID:             id,
+		ProviderCallID: cmp.Or(f["CallUUID"], f["call_uuid"]),
+		RequestID:      f["RequestUUID"],
+		Direction:      directionOf(f["Direction"]),
+		From:           number(f["From"]),
+		To:             number(f["To"]),
+		Status:         statuses[f["CallStatus"]],
+		Sequence:       -1,
+		Fields:         f,
+	}
+	switch f["Event"] {
+	case "StartApp", "Ring":
+	case "Hangup":
+		e.At = parseTime(f["EndTime"])
+		e.Duration = secondsOf(f["Duration"])
+		e.Cause = cmp.Or(f["HangupCause"], f["HangupCauseCode"])
+		if f["HangupCauseCode"] == machineCode {
+			e.AnsweredBy = telephony.AnsweredByMachine
+		}
+	case "MachineDetection":
+		e.AnsweredBy = answerers[strings.ToLower(f["Machine"])]
+	default:
+		switch {
+		case f["StreamID"] != "":
+			e.StreamStatus = f["Event"]
+			e.At = parseTime(f["Timestamp"])
+		case f["RecordingID"] == "" && f["recording_id"] == "":
+			return telephony.Event{}, fmt.Errorf("plivo: %w: %q", telephony.ErrUnknownEvent, f["Event"])
+		}
+	}
+	p.dials.learn(e.RequestID, e.ProviderCallID)
+	return e, nil
+}
+
+// statuses leaves out what is not known, which makes it StatusUnknown.
+var statuses = map[string]telephony.Status{
+	"queued":      telephony.StatusQueued,
+	"ringing":     telephony.StatusRinging,
+	"in-progress": telephony.StatusInProgress,
+	"completed":   telephony.StatusCompleted,
+	"busy":        telephony.StatusBusy,
+	"no-answer":   telephony.StatusNoAnswer,
+	"cancel":      telephony.StatusCanceled,
+	"canceled":    telephony.StatusCanceled,
+	"cancelled":   telephony.StatusCanceled,
+	"failed":      telephony.StatusFailed,
+	"timeout":     telephony.StatusTimeout,
+}
+
+var answerers = map[string]telephony.AnsweredBy{
+	"true":  telephony.AnsweredByMachine,
+	"false": telephony.AnsweredByHuman,
+}
+
+func directionOf(s string) telephony.Direction {
+	if s == "inbound" {
+		return telephony.Inbound
+	}
+	return telephony.Outbound
+}
+
+// number puts the plus before a number that Plivo has written without.
+func number(s string) telephony.Number {
+	s = strings.TrimSpace(s)
+	if n := telephony.Number("+" + s); n.Valid() {
+		return n
+	}
+	return telephony.Number(s)
+}
+
+func secondsOf(s string) time.Duration {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+// parseTime reads the forms of time that Plivo writes, which are UTC if they do
+// not say; the zero Time if it is none of them.
+func parseTime(s string) time.Time {
+	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00", time.RFC3339} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// webhookID covers everything that is signed but the host and the nonce. Now that
+// the text can be read in one way only, it stands for its parameters.
+func webhookID(w *telephony.Webhook, s *signed) string {
+	address, _, _ := strings.Cut(w.URL, "#")
+	address, _, _ = strings.Cut(address, "?")
+	_, host, _ := strings.Cut(address, "://")
+	_, path, _ := strings.Cut(host, "/")
+	return digest("webhook", path, s.text())
+}
+
+// digest is the beginning of the SHA-256 of parts, each with its length.
+func digest(parts ...string) string {
+	var b []byte
+	for _, part := range parts {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
+		b = append(b, part...)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
+}
