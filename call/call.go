@@ -110,6 +110,9 @@ type Metrics struct {
 	FramesLost      int64         `json:"frames_lost"` // inbound, filled with silence
 	Jitter          time.Duration `json:"jitter"`      // inbound, RFC 3550
 	Keys            int           `json:"keys"`
+	// Unread is how much of the caller's sound an agent with a Line lost because
+	// it did not keep up.
+	Unread time.Duration `json:"unread,omitempty"`
 	// Leftover are steps of the cleanup that failed, by name.
 	Leftover []string `json:"leftover,omitempty"`
 }

@@ -27,10 +27,10 @@ type Line struct {
 // of the stream itself. What the caller says is delivered once: several lines
 // that are read share it.
 //
-// Sound is kept for reading from the first call of Line on. An agent that does
-// not keep up loses the oldest: more than five seconds do not wait.
+// An agent that does not keep up loses the oldest sound: more than five seconds
+// do not wait, and half a second before the first call of Line.
 func (s *Session) Line(rate int) *Line {
-	s.inbox.open(s.format.Rate)
+	s.inbox.subscribe(s.format.Rate)
 	l := &Line{session: s, rate: rate}
 	if rate != s.format.Rate {
 		var err error
@@ -92,33 +92,54 @@ func (l *Line) Position() (written, heard time.Duration) {
 	return audio.Duration(int(pos.Written), rate), audio.Duration(int(pos.Heard), rate)
 }
 
-// inboxLength is how much of the caller's sound waits for the agent.
-const inboxLength = 5 * time.Second
+const (
+	// inboxLength is how much of the caller's sound waits for an agent that
+	// reads it.
+	inboxLength = 5 * time.Second
+	// inboxFirst is how much waits until it is known whether the agent does:
+	// many never read.
+	inboxFirst = 500 * time.Millisecond
+)
 
 // inbox holds what the caller has said and the agent has not read. When it is
-// full the oldest sound goes, and is counted.
+// full the oldest sound goes, and is counted if the agent reads at all.
 type inbox struct {
 	mu      sync.Mutex // guards what follows
 	arrived *sync.Cond
-	ring    *audio.Ring // nil until somebody wants to read
-	dropped int64       // samples
+	ring    *audio.Ring
+	wanted  bool  // the agent reads
+	dropped int64 // samples
 	closed  bool
 }
 
 func (b *inbox) init() { b.arrived = sync.NewCond(&b.mu) }
 
+// open begins to keep sound.
 func (b *inbox) open(rate int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ring == nil {
-		b.ring = audio.NewRing(audio.Samples(inboxLength, rate))
+	b.ring = audio.NewRing(audio.Samples(inboxFirst, rate))
+}
+
+// subscribe makes room for an agent that reads.
+func (b *inbox) subscribe(rate int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.wanted {
+		return
 	}
+	b.wanted = true
+	first := make([]int16, b.ring.Len())
+	b.ring.Read(first)
+	b.ring = audio.NewRing(audio.Samples(inboxLength, rate))
+	b.ring.Write(first)
 }
 
 func (b *inbox) write(pcm []int16) {
 	b.mu.Lock()
-	if b.ring != nil {
-		b.dropped += int64(b.ring.Overwrite(pcm))
+	dropped := b.ring.Overwrite(pcm)
+	if b.wanted {
+		b.dropped += int64(dropped)
 	}
 	b.mu.Unlock()
 	b.arrived.Signal()

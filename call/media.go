@@ -51,6 +51,7 @@ func (m *media) Start(start stream.Start) error {
 	}
 	s.format = start.Format
 	s.startedAt = time.Now()
+	s.inbox.open(start.Format.Rate)
 	var err error
 	if m.detector, err = audio.NewDetector(audio.DetectorConfig{Rate: start.Format.Rate}); err != nil {
 		return err

@@ -111,6 +111,7 @@ func (s *Session) metrics() Metrics {
 		FramesLost:      st.FilledSamples * int64(time.Second/frameLength) / int64(max(1, s.format.Rate)),
 		Jitter:          st.Jitter,
 		Keys:            f.keys,
+		Unread:          audio.Duration(int(s.inbox.lost()), s.format.Rate),
 	}
 }
 
