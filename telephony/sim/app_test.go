@@ -33,7 +33,9 @@ type app struct {
 	base    string // of its own addresses
 	answer  func(form url.Values) string
 	media   func(s *socket)
-	refuse  string // a path that answers 404
+	refuse  string // a path that takes no webhooks: it answers with file, or 404
+	file    []byte
+	page    func(w http.ResponseWriter, r *http.Request) bool // answers what it likes
 
 	mu    sync.Mutex
 	hooks []received
@@ -96,7 +98,11 @@ func signature(token, url string, form url.Values) string {
 
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.refuse != "" && r.URL.Path == a.refuse {
-		http.NotFound(w, r)
+		if a.file == nil {
+			http.NotFound(w, r)
+		} else {
+			w.Write(a.file)
+		}
 		return
 	}
 	if websocket.IsWebSocketUpgrade(r) {
@@ -120,6 +126,9 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	a.hooks = append(a.hooks, received{r.URL.Path, time.Now(), r.Header.Get("I-Twilio-Idempotency-Token"), r.Form})
 	a.mu.Unlock()
+	if a.page != nil && a.page(w, r) {
+		return
+	}
 	w.Header().Set("Content-Type", "text/xml")
 	if strings.HasPrefix(r.URL.Path, "/answer") {
 		io.WriteString(w, a.answer(r.Form))

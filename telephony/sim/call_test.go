@@ -273,11 +273,11 @@ func TestInboundCall(t *testing.T) {
 		if err := talk.WaitSilence(time.Second, 0); err != nil || talk.Duration() != 1100*time.Millisecond {
 			t.Errorf("WaitSilence: %v after %v; want 1.1s", err, talk.Duration())
 		}
-		if err := talk.WaitSpeech(time.Second); err != sim.ErrQuiet || talk.Duration() != 2100*time.Millisecond {
+		if err := talk.WaitSpeech(time.Second); !errors.Is(err, sim.ErrQuiet) || talk.Duration() != 2100*time.Millisecond {
 			t.Errorf("WaitSpeech: %v after %v; want ErrQuiet after 2.1s", err, talk.Duration())
 		}
 		talk.Hangup()
-		if err := talk.WaitSpeech(0); err != sim.ErrOver {
+		if err := talk.WaitSpeech(0); !errors.Is(err, sim.ErrOver) {
 			t.Errorf("WaitSpeech after the call: %v", err)
 		}
 		settle()
@@ -576,11 +576,11 @@ func TestTimeLimitAndDigits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := talk.WaitConnected(time.Second); err != sim.ErrQuiet {
+		if err := talk.WaitConnected(time.Second); !errors.Is(err, sim.ErrQuiet) {
 			t.Errorf("WaitConnected with nobody there: %v; want ErrQuiet", err)
 		}
 		<-talk.Done()
-		if err := talk.WaitConnected(0); err != sim.ErrOver {
+		if err := talk.WaitConnected(0); !errors.Is(err, sim.ErrOver) {
 			t.Errorf("WaitConnected after the call: %v; want ErrOver", err)
 		}
 		if talk.Duration() != 7*time.Second || talk.HungUpBy() != sim.ByCarrier || talk.Keys() != "12#" {

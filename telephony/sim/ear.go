@@ -218,7 +218,9 @@ func (e *ear) hangup(now time.Time) {
 	e.touch()
 	kept := e.kept
 	e.mu.Unlock()
-	e.shelf.ended(e, kept)
+	if kept > 0 {
+		e.shelf.ended(e, kept)
+	}
 }
 
 // forget drops all that was heard.

@@ -199,13 +199,13 @@ func TestClosedCarrierRefuses(t *testing.T) {
 		if err := a.carrier.Close(); err != nil {
 			t.Error(err)
 		}
-		if talk.Err() != sim.ErrClosed || talk.HungUpBy() != sim.ByCarrier {
+		if !errors.Is(talk.Err(), sim.ErrClosed) || talk.HungUpBy() != sim.ByCarrier {
 			t.Errorf("ended by %q, %v", talk.HungUpBy(), talk.Err())
 		}
 		if status, _ := a.rest("POST", "/Calls.json", a.order()); status != 503 {
 			t.Errorf("create: %d; want 503", status)
 		}
-		if _, err := a.carrier.Phone(them).Call(t.Context(), us); err != sim.ErrClosed {
+		if _, err := a.carrier.Phone(them).Call(t.Context(), us); !errors.Is(err, sim.ErrClosed) {
 			t.Errorf("Call: %v; want ErrClosed", err)
 		}
 		if _, err := a.carrier.Phone(them).NextTalk(t.Context()); !errors.Is(err, sim.ErrClosed) {

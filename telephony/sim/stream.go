@@ -195,8 +195,8 @@ func (s *stream) address() (string, *streamError) {
 	if err != nil || u.Host == "" {
 		return "", &streamError{streamURL, fmt.Errorf("not the URL of a socket: %q", s.url)}
 	}
-	custom := s.call.carrier.config.Dial != nil
-	if u.Scheme != "wss" && !(u.Scheme == "ws" && (custom || loopback(u.Hostname()))) {
+	plain := s.call.carrier.config.Dial != nil || loopback(u.Hostname())
+	if u.Scheme != "wss" && (u.Scheme != "ws" || !plain) {
 		return "", &streamError{streamScheme, fmt.Errorf("scheme is %q; want wss", u.Scheme)}
 	}
 	u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = "", false, "", ""

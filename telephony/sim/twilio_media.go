@@ -25,7 +25,6 @@ type mediaStream struct {
 	account, token string
 	stream         *stream
 	sequence       int64
-	payload        []byte // encoded
 }
 
 func (m *mediaStream) handshake(address string) http.Header {

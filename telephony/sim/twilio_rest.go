@@ -36,13 +36,11 @@ const (
 	errCrowd        = 20429
 )
 
-// An apiError is an error of the REST API.
+// An apiError is a reply of the REST API that refuses something.
 type apiError struct {
 	status, code int
 	message      string
 }
-
-func (e *apiError) Error() string { return fmt.Sprintf("%d: %s", e.code, e.message) }
 
 func refuse(code int, format string, args ...any) *apiError {
 	return &apiError{http.StatusBadRequest, code, fmt.Sprintf(format, args...)}
@@ -98,11 +96,11 @@ func (t *twilio) serve(w http.ResponseWriter, r *http.Request) *apiError {
 		}
 		return notAllowed
 	}
-	sid, ok := strings.CutPrefix(path, "Calls/")
-	if sid, ok = strings.CutSuffix(sid, ".json"); !ok {
+	file, ok := strings.CutPrefix(path, "Calls/")
+	if !ok {
 		return unknown
 	}
-	c := t.carrier.call(sid)
+	c := t.carrier.call(strings.TrimSuffix(file, ".json"))
 	if c == nil || c.isDeleted() {
 		return unknown
 	}

@@ -194,11 +194,11 @@ func (p *twiml) connect(e *element) (verb, error) {
 	}
 	for _, c := range s.children {
 		if c.name != "Parameter" {
-			return nil, fmt.Errorf("Stream: unknown element %s", c.name)
+			return nil, fmt.Errorf("unknown element %s in Stream", c.name)
 		}
 		name, value := c.attrs["name"], c.attrs["value"]
 		if name == "" || len(name)+len(value) >= maxParam {
-			return nil, fmt.Errorf("Parameter %.20q: no name, or too long", name)
+			return nil, fmt.Errorf("parameter %.20q has no name or is too long", name)
 		}
 		v.params = append(v.params, [2]string{name, value})
 	}
