@@ -30,6 +30,7 @@ var rooms = map[string]struct {
 	"transcript":                {[]string{"audio"}, nil, "turns sound into words"},
 	"transcript/transcripttest": {[]string{"audio", "transcript"}, nil, "judges transcribers"},
 	"telephony/twilio":          {[]string{"audio", "telephony", "stream", "internal/guard", "internal/jsonscan"}, []string{"github.com/twilio/twilio-go", "github.com/golang-jwt/jwt", "github.com/pkg/errors", "github.com/golang/mock"}, "a carrier, with its SDK"},
+	"telephony/plivo":           {[]string{"audio", "telephony", "stream", "internal/guard", "internal/jsonscan"}, []string{"github.com/plivo/plivo-go"}, "a carrier, with its SDK"},
 	"telephony/sim":             {[]string{"audio", "telephony"}, []string{"github.com/gorilla/websocket"}, "a simulated carrier shares no code with the adapters it tests"},
 	"call":                      {[]string{"audio", "telephony", "stream", "routing", "recording", "transcript"}, []string{"github.com/cenkalti/backoff"}, "where all of it meets; no carrier, no SDK"},
 	"call/calltest":             {[]string{"audio", "call", "telephony", "telephony/sim", "telephony/twilio", "internal/memnet"}, []string{"github.com/google/go-cmp"}, "a telephone network for tests"},
