@@ -308,15 +308,15 @@ func (a *app) place(changes ...string) string {
 	return v["sid"].(string)
 }
 
-// statuses lists the call statuses that came to a path, with the whole seconds
+// statuses lists the call statuses that came to /status, with the whole seconds
 // since the first.
-func (a *app) statuses(path string) string {
+func (a *app) statuses() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var list []string
 	var first time.Time
 	for _, h := range a.hooks {
-		if h.path != path {
+		if h.path != "/status" {
 			continue
 		}
 		if first.IsZero() {

@@ -15,6 +15,7 @@ import (
 // Party is one of those who take part in a call.
 type Party string
 
+// The parties that may have ended a call.
 const (
 	Nobody    Party = "" // the call is not over
 	ByCaller  Party = "caller"
@@ -149,7 +150,7 @@ func (c *call) finish() {
 	c.mu.Unlock()
 	c.dialect.progress(c, status)
 	c.carrier.log.Debug("call ended", "call", c.sid, "status", status)
-	c.carrier.remove(c)
+	c.carrier.remove()
 	close(c.over)
 }
 

@@ -60,8 +60,8 @@ func TestOutboundCallFromRingToHangup(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		settle()
 
-		if want := "0:initiated@0 1:ringing@0 2:in-progress@3 3:completed@8"; a.statuses("/status") != want {
-			t.Errorf("statuses: %s\nwant:     %s", a.statuses("/status"), want)
+		if want := "0:initiated@0 1:ringing@0 2:in-progress@3 3:completed@8"; a.statuses() != want {
+			t.Errorf("statuses: %s\nwant:     %s", a.statuses(), want)
 		}
 		final := a.hook("/status")
 		for name, want := range map[string]string{
@@ -207,7 +207,7 @@ func TestCallsThatAreNotAnswered(t *testing.T) {
 				a.place("Timeout", tt.timeout)
 				time.Sleep(time.Minute)
 				settle()
-				if got := a.statuses("/status"); got != tt.want {
+				if got := a.statuses(); got != tt.want {
 					t.Errorf("statuses: %s\nwant:     %s", got, tt.want)
 				}
 				f := a.hook("/status")
@@ -235,8 +235,8 @@ func TestCancelWhileRinging(t *testing.T) {
 					t.Errorf("cancel: %d, %v; want 200, canceled", status, v["status"])
 				}
 				settle()
-				if want := "0:initiated@0 1:ringing@0 2:canceled@2"; a.statuses("/status") != want {
-					t.Errorf("statuses: %s; want %s", a.statuses("/status"), want)
+				if want := "0:initiated@0 1:ringing@0 2:canceled@2"; a.statuses() != want {
+					t.Errorf("statuses: %s; want %s", a.statuses(), want)
 				}
 				if status, v = a.rest("POST", "/Calls/"+sid+".json", url.Values{"Status": {word}}); status != 404 || v["code"] != 20404.0 {
 					t.Errorf("cancel again: %d, %v; want 404, 20404", status, v["code"])
@@ -281,8 +281,8 @@ func TestInboundCall(t *testing.T) {
 			t.Errorf("WaitSpeech after the call: %v", err)
 		}
 		settle()
-		if want := "0:completed@0"; a.statuses("/status") != want {
-			t.Errorf("statuses: %s; want %s", a.statuses("/status"), want)
+		if want := "0:completed@0"; a.statuses() != want {
+			t.Errorf("statuses: %s; want %s", a.statuses(), want)
 		}
 		if talk.HungUpBy() != sim.ByCaller || talk.From() != them || talk.To() != us {
 			t.Errorf("ended by %q; from %v to %v", talk.HungUpBy(), talk.From(), talk.To())
@@ -335,8 +335,8 @@ func TestCallerGivesUp(t *testing.T) {
 		}
 		settle()
 		checkCalls(t, a, telephony.StatusCanceled)
-		if want := "0:canceled@0"; a.statuses("/status") != want {
-			t.Errorf("statuses: %s; want %s", a.statuses("/status"), want)
+		if want := "0:canceled@0"; a.statuses() != want {
+			t.Errorf("statuses: %s; want %s", a.statuses(), want)
 		}
 	})
 }
@@ -437,7 +437,7 @@ func TestHangupOfCallerEndsTheDialedCall(t *testing.T) {
 
 func TestNewInstructionsReplaceALiveStream(t *testing.T) {
 	inBubble(t, sim.Config{}, func(t *testing.T, a *app) {
-		a.answer = func(form url.Values) string { return stream }
+		a.answer = func(url.Values) string { return stream }
 		var ends []string
 		a.media = func(s *socket) {
 			s.play(ramp(80000))
@@ -483,7 +483,7 @@ func TestNewInstructionsReplaceALiveStream(t *testing.T) {
 
 func TestVerbsAfterTheStream(t *testing.T) {
 	inBubble(t, sim.Config{}, func(t *testing.T, a *app) {
-		a.answer = func(form url.Values) string {
+		a.answer = func(url.Values) string {
 			return `<?xml version="1.0" encoding="UTF-8"?><Response><Say>Hi <emphasis>you</emphasis></Say>
 				<Connect><Stream url="ws://app.test/media" name="agent" statusCallback="/stream"/></Connect>
 				<Say loop="2">ok</Say><Hangup/></Response>`

@@ -392,7 +392,8 @@ func (c *Carrier) forget() {
 	c.calls = kept
 }
 
-func (c *Carrier) remove(l *call) {
+// remove counts a call as ended.
+func (c *Carrier) remove() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.live--

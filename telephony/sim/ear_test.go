@@ -222,7 +222,7 @@ func TestMouth(t *testing.T) {
 			t.Errorf("frame: %d %d %d", frame[0], frame[119], frame[120])
 		}
 	})
-	t.Run("nobody waits for words that nobody takes", func(t *testing.T) {
+	t.Run("nobody waits for words that nobody takes", func(*testing.T) {
 		var m mouth
 		m.listen(zero)
 		m.say(zero, pcm(0, 160))

@@ -105,7 +105,7 @@ func TestFaultsOfCallbacks(t *testing.T) {
 				a.place()
 				time.Sleep(time.Minute)
 				settle()
-				got := a.statuses("/status")
+				got := a.statuses()
 				if tt.fault == sim.FaultCallbackLate {
 					if d := a.hooks[0].at.Sub(start); d != 5*time.Second && d != time.Second {
 						t.Errorf("the first request came after %v", d)

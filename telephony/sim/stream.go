@@ -232,7 +232,7 @@ func (s *stream) open(ctx context.Context) *streamError {
 	s.conn = conn
 	for _, m := range s.opening() {
 		if err := s.write(m); err != nil {
-			conn.Close()
+			_ = conn.Close() // the first error is the one to tell
 			return &streamError{streamBroken, err}
 		}
 	}
@@ -240,7 +240,7 @@ func (s *stream) open(ctx context.Context) *streamError {
 }
 
 func (s *stream) write(message []byte) error {
-	s.conn.SetWriteDeadline(time.Now().Add(writeTime))
+	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTime)) // a closed socket fails below
 	return s.conn.WriteMessage(websocket.TextMessage, message)
 }
 
@@ -254,13 +254,13 @@ func (s *stream) schedule() {
 			}})
 		}
 	}
-	at(s.faults.CutAfter, FaultCut, func() { s.conn.NetConn().Close() })
+	at(s.faults.CutAfter, FaultCut, func() { _ = s.conn.NetConn().Close() })
 	at(s.faults.DeafAfter, FaultDeaf, s.stopReading)
 	at(s.faults.HalfOpenAfter, FaultHalfOpen, func() {
 		s.stopReading()
 		s.mute = true
 	})
-	at(s.faults.SecondStartAfter, FaultSecondStart, func() { s.write(s.start(nil)) })
+	at(s.faults.SecondStartAfter, FaultSecondStart, func() { _ = s.write(s.start(nil)) }) // the next write fails as well
 }
 
 // stopReading makes the reader wait for the end of the stream.
@@ -268,7 +268,7 @@ func (s *stream) stopReading() {
 	s.mu.Lock()
 	s.deaf = true
 	s.mu.Unlock()
-	s.conn.SetReadDeadline(time.Now()) // wakes it
+	_ = s.conn.SetReadDeadline(time.Now()) // wakes it
 }
 
 // serve writes until the stream ends. It returns nil when it was the carrier who
@@ -479,19 +479,19 @@ func (s *stream) pressed(keys string) {
 func (s *stream) close(ours bool) {
 	defer close(s.closed)
 	if s.mute || !ours {
-		s.conn.NetConn().Close()
+		_ = s.conn.NetConn().Close()
 		return
 	}
 	deadline := time.Now().Add(lastReadTime)
-	s.conn.SetReadDeadline(deadline)
+	_ = s.conn.SetReadDeadline(deadline)
 	if s.write(s.stop(s.buf[:0])) == nil {
-		s.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), deadline)
+		_ = s.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), deadline)
 	}
 }
 
 // read carries out what the application sends, until the socket is closed.
 func (s *stream) read() {
-	defer s.conn.Close()
+	defer func() { _ = s.conn.Close() }()
 	err := s.readAll()
 	s.mu.Lock()
 	s.broken = err

@@ -108,7 +108,7 @@ func (c *Carrier) fetchAudio(ctx context.Context, address string) ([]int16, erro
 	if err != nil {
 		return nil, fmt.Errorf("sim: audio file: %w", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("sim: audio file: HTTP %d", resp.StatusCode)
 	}

@@ -30,36 +30,36 @@ func TestVoiceURLs(t *testing.T) {
 		{"a redirect is followed with a GET", "/answer", func(w http.ResponseWriter, r *http.Request, n int) {
 			if n == 1 {
 				http.Redirect(w, r, "/elsewhere?x=1", http.StatusFound)
-			} else if r.Method == "GET" && r.Form.Get("CallSid") != "" {
+			} else if r.Method == http.MethodGet && r.Form.Get("CallSid") != "" {
 				xml(w, twoSeconds)
 			}
 		}, 0, 2},
 		{"a 307 is followed with the same POST", "/answer", func(w http.ResponseWriter, r *http.Request, n int) {
 			if n == 1 {
 				http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
-			} else if r.Method == "POST" && r.PostForm.Get("CallSid") != "" {
+			} else if r.Method == http.MethodPost && r.PostForm.Get("CallSid") != "" {
 				xml(w, twoSeconds)
 			}
 		}, 0, 2},
-		{"redirects have an end", "/answer", func(w http.ResponseWriter, r *http.Request, n int) {
+		{"redirects have an end", "/answer", func(w http.ResponseWriter, r *http.Request, _ int) {
 			http.Redirect(w, r, "/answer", http.StatusFound)
 		}, 11215, 11},
-		{"an error is not tried again", "/answer", func(w http.ResponseWriter, r *http.Request, n int) {
+		{"an error is not tried again", "/answer", func(w http.ResponseWriter, _ *http.Request, _ int) {
 			w.WriteHeader(http.StatusBadGateway)
 		}, 11200, 1},
-		{"unless the URL says so", "/answer#rc=3&rp=5xx", func(w http.ResponseWriter, r *http.Request, n int) {
+		{"unless the URL says so", "/answer#rc=3&rp=5xx", func(w http.ResponseWriter, _ *http.Request, n int) {
 			if n < 3 {
 				w.WriteHeader(http.StatusBadGateway)
 			} else {
 				xml(w, twoSeconds)
 			}
 		}, 0, 3},
-		{"not found", "/answer", func(w http.ResponseWriter, r *http.Request, n int) { http.NotFound(w, r) }, 11200, 1},
-		{"not XML", "/answer", func(w http.ResponseWriter, r *http.Request, n int) { w.Write([]byte(`{"a":1}`)) }, 12300, 1},
-		{"too long", "/answer", func(w http.ResponseWriter, r *http.Request, n int) {
+		{"not found", "/answer", func(w http.ResponseWriter, r *http.Request, _ int) { http.NotFound(w, r) }, 11200, 1},
+		{"not XML", "/answer", func(w http.ResponseWriter, _ *http.Request, _ int) { w.Write([]byte(`{"a":1}`)) }, 12300, 1},
+		{"too long", "/answer", func(w http.ResponseWriter, _ *http.Request, _ int) {
 			xml(w, twoSeconds+strings.Repeat(" ", 1<<20))
 		}, 12100, 1},
-		{"a time limit of its own", "/answer#tt=1000", func(w http.ResponseWriter, r *http.Request, n int) { time.Sleep(2 * time.Second) }, 11205, 1},
+		{"a time limit of its own", "/answer#tt=1000", func(_ http.ResponseWriter, _ *http.Request, _ int) { time.Sleep(2 * time.Second) }, 11205, 1},
 		{"cookies are kept", "/answer", func(w http.ResponseWriter, r *http.Request, n int) {
 			if n == 1 {
 				http.SetCookie(w, &http.Cookie{Name: "a", Value: "b"})
