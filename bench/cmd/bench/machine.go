@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// intro says what was measured, when and where.
+func intro(s *session) string {
+	length := fmt.Sprintf("a full run of %v", time.Since(s.begin).Round(time.Second))
+	if s.quick {
+		length = fmt.Sprintf("a quick run of %v, whose figures are rough", time.Since(s.begin).Round(time.Second))
+	}
+	return fmt.Sprintf(`# Performance
+
+Measured on %s with `+"`bench/run.sh`"+`, in %s. Every goal is a ratio to something else that was
+measured in the same run, by turns: on another machine the nanoseconds differ, the ratios hardly.
+
+- Machine: %s, %d cores, shared by the server and the carrier that calls it; Linux %s.
+- Load of the machine by others at the beginning: see the date's conditions; ratios are good to about ±10 %%.
+- Versions: %s.
+`, time.Now().UTC().Format("2 January 2006"), length, processor(), runtime.NumCPU(), kernel(), strings.Join(versions(), ", "))
+}
+
+const outro = `## How
+
+Processor time is the kernel's count for the process, to the nanosecond; of single deeds that of many
+repetitions, by turns with the peers, as the median of the rounds' ratios. Allocations are the runtime's count.
+
+The echo: a carrier in a process of its own speaks Twilio's media protocol over loopback, 50 frames a second
+for each call, the calls spread evenly over 20 ms, with speech as audio. Each server takes every frame to
+samples and back and returns it. A frame is one message in and one out. The delay runs from before the
+carrier's write to after its read and includes the carrier's own waking up; its frames bear numbers in their audio,
+by which they are recognised. The servers:
+
+- *bare TCP*: as many bytes in and out, without any protocol: the floor.
+- *naive Go*: gorilla/websocket, encoding/json, encoding/base64 and zaf/g711 in the handler, as their documentation shows.
+- *package stream*: this library's media path: paced, with timeline, marks and position kept.
+- *whole product*: this library's service with agent, speech detector, recording to disk and a reader of events.
+- *FastAPI*: with uvicorn, uvloop, httptools and websockets. *Node ws*: as its documentation shows. Each in one process.
+
+The cost of a frame falls with the number of calls, since they share wake-ups: compare within a table only.
+`
+
+func processor() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.Join(strings.Fields(value), " ")
+		}
+	}
+	return runtime.GOARCH
+}
+
+func kernel() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "of an unknown version"
+	}
+	release := unix.ByteSliceToString(u.Release[:])
+	number, _, _ := strings.Cut(release, "-")
+	return number
+}
+
+// versions are those of the peers.
+func versions() []string {
+	all := []string{strings.Replace(runtime.Version(), "go", "Go ", 1)}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			name := strings.TrimPrefix(m.Path, "github.com/")
+			if slices.Contains([]string{"gorilla/websocket", "zaf/g711", "valyala/fastjson", "tphakala/go-audio-resampler", "maxhawkins/go-webrtcvad"}, name) {
+				all = append(all, name+" "+m.Version)
+			}
+		}
+	}
+	for _, tool := range []struct{ name, program, arg1, arg2 string }{
+		{"Python", "/usr/bin/python3", "-c", "import platform; print(platform.python_version())"},
+		{"FastAPI", "/usr/bin/python3", "-c", "import fastapi; print(fastapi.__version__)"},
+		{"uvicorn", "/usr/bin/python3", "-c", "import uvicorn; print(uvicorn.__version__)"},
+		{"Node", "node", "-p", "process.versions.node"},
+		{"spandsp", "pkg-config", "--modversion", "spandsp"},
+	} {
+		if out, err := exec.Command(tool.program, tool.arg1, tool.arg2).Output(); err == nil {
+			all = append(all, tool.name+" "+strings.TrimSpace(string(out)))
+		}
+	}
+	return append(all, "ws "+wsVersion)
+}
+
+// wsVersion is that of peers/package.json.
+const wsVersion = "8.23.0"
