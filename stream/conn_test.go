@@ -727,8 +727,12 @@ func TestEverybodyWritesAtOnce(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 		})
+		all.Go(func() {
+			<-ctx.Done()
+			time.Sleep(10 * time.Millisecond)
+			l.Clear() // a last Pause may hold a Write
+		})
 		all.Wait()
-		l.Clear()
 		l.finish()
 		if l.far.clears == 0 || l.far.packets() == 0 || len(l.far.other) == 0 {
 			t.Errorf("%d clears, %d packets, %d keys", l.far.clears, l.far.packets(), len(l.far.other))
@@ -790,5 +794,46 @@ func TestMessageInEndlessFragmentsIsIdle(t *testing.T) {
 		}
 		l.hangUp()
 		fragments.Wait()
+	})
+}
+
+func TestFarEndIsClearedOnlyOfWhatWasSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, &Gate{}, newLines()).begin()
+		clears := func() int {
+			synctest.Wait()
+			l.far.mu.Lock()
+			defer l.far.mu.Unlock()
+			return l.far.clears
+		}
+		l.Clear()
+		if n := clears(); n != 0 {
+			t.Errorf("%d clears before anything was sent", n)
+		}
+		l.Write(make([]int16, 1600))
+		synctest.Wait()
+		l.Pause()
+		synctest.Wait()
+		l.Clear()
+		synctest.Wait()
+		l.Clear()
+		if n := clears(); n != 1 {
+			t.Errorf("%d clears, want 1", n)
+		}
+		l.finish()
+	})
+}
+
+func TestNoPingsWhileMediaComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, &Gate{}, newLines()).begin()
+		for i := range int64(1500) {
+			l.far.sendBytes(appendInbound(nil, i+2, i+1, i*20, make([]byte, 160)))
+			time.Sleep(20 * time.Millisecond)
+		}
+		l.finish()
+		if l.far.pings != 0 {
+			t.Errorf("%d pings", l.far.pings)
+		}
 	})
 }

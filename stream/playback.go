@@ -74,7 +74,8 @@ type ledger struct {
 	stats *Stats
 }
 
-// A run is audio that is played without a pause.
+// A run is audio that is played without a pause. One begins when all before it
+// has been heard, so none is ever taken back whole.
 type run struct {
 	from int64 // first sample
 	at   time.Duration
@@ -367,7 +368,6 @@ func (l *ledger) takeBack(now time.Duration) Position {
 	l.wire++
 	l.clearIt = l.clearIt || l.onWire
 	l.end = min(l.end, now)
-	l.runs = slices.DeleteFunc(l.runs, func(r run) bool { return r.from > l.heard })
 	l.cleared = l.number
 	if l.clearsAcks {
 		for i := range l.marks {

@@ -248,3 +248,32 @@ func TestLedgerAgainstAModelOfTheEar(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsBeingSentWhenItIsTakenBackDoesNotCount(t *testing.T) {
+	tests := []struct {
+		name     string
+		takeBack func(l *ledger) Position
+		want     Position
+	}{
+		{"by a clear", func(l *ledger) Position { return l.clear(10 * ms) }, Position{Written: 480, Sent: 480, Heard: 80}},
+		{"by a pause", func(l *ledger) Position { return l.pause(10 * ms) }, Position{Written: 480, Sent: 80, Heard: 80}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			l := newTestLedger(false)
+			l.write(make([]int16, 480), 0)
+			l.payload(160, nil)
+			l.commit(160, l.wire, 0)
+			wire := l.wire
+			l.payload(160, nil) // taken from the ring, on its way to the socket
+			test.takeBack(l)
+			l.commit(160, wire, 11*ms)
+			if p := l.position(time.Second); p != test.want {
+				t.Errorf("%+v, want %+v", p, test.want)
+			}
+			if !l.clearIt {
+				t.Error("the far end is not cleared of it")
+			}
+		})
+	}
+}
