@@ -65,7 +65,8 @@ var (
 	phrase     = of(0, 80, letters+digits+" _-,()/'")
 	address    = of(0, 512, letters+digits+":/.-_~%")
 	flag       = func(v string) bool { return v == "" || strings.EqualFold(v, "true") || strings.EqualFold(v, "false") }
-	instant    = func(v string) bool { return v == "" || len(v) <= 40 && !parseTime(v).IsZero() }
+	instant    = func(v string) bool { return v == "" || timeText(v) && !parseTime(v).IsZero() }
+	timeText   = of(10, 40, digits+" :.+-TZ")
 	direction  = func(v string) bool { return v == "inbound" || v == "outbound" }
 	plus       = func(v string) bool { return digitsOnly(strings.TrimPrefix(v, "+")) }
 	digitsOnly = of(1, 20, digits)

@@ -1,11 +1,11 @@
 package plivo
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -30,6 +30,7 @@ type signed struct {
 	nonce string
 	query url.Values
 	form  url.Values // nil for a GET
+	text  string     // what is signed of the two
 }
 
 func unverified(format string, args ...any) error {
@@ -69,11 +70,10 @@ func (p *Provider) verify(w *telephony.Webhook) (*signed, error) {
 	if s.nonce, err = nonceOf(w.Header, nonce); err != nil {
 		return nil, err
 	}
-	tail := "." + s.nonce
+	s.text = signedText(s.query, s.form)
+	tail := s.text + "." + s.nonce
 	if v2 {
 		tail = s.nonce
-	} else {
-		tail = s.text() + tail
 	}
 	good := false
 	for _, scheme := range schemes(scheme) {
@@ -146,20 +146,20 @@ func notInNonce(r rune) bool {
 	return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' || r == '_')
 }
 
-// text is what is signed between the path and the nonce
+// signedText is what is signed between the path and the nonce
 // (Plivo, "Signature validation", V3): the query,
 // decoded and sorted, then the parameters, sorted by name, with nothing between.
-func (s *signed) text() string {
+func signedText(query, form url.Values) string {
 	var b strings.Builder
-	for i, pair := range sorted(s.query) {
+	for i, pair := range sorted(query) {
 		b.WriteByte("?&"[min(i, 1)])
 		b.WriteString(pair.name)
 		b.WriteByte('=')
 		b.WriteString(pair.value)
 	}
-	for i, pair := range sorted(s.form) {
+	for i, pair := range sorted(form) {
 		if i == 0 {
-			b.WriteByte("?."[min(len(s.query), 1)])
+			b.WriteByte("?."[min(len(query), 1)])
 		}
 		b.WriteString(pair.name)
 		b.WriteString(pair.value)
@@ -172,11 +172,14 @@ type pair struct{ name, value string }
 // sorted returns values by name, and those of one name by value, in byte order.
 func sorted(values url.Values) []pair {
 	var pairs []pair
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		for _, value := range slices.Sorted(slices.Values(values[name])) {
+	for name, all := range values {
+		for _, value := range all {
 			pairs = append(pairs, pair{name, value})
 		}
 	}
+	slices.SortFunc(pairs, func(a, b pair) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
+	})
 	return pairs
 }
 

@@ -135,7 +135,7 @@ func webhookID(w *telephony.Webhook, s *signed) string {
 	address, _, _ = strings.Cut(address, "?")
 	_, host, _ := strings.Cut(address, "://")
 	_, path, _ := strings.Cut(host, "/")
-	return digest("webhook", path, s.text())
+	return digest("webhook", path, s.text)
 }
 
 // digest is the beginning of the SHA-256 of parts, each with its length.
