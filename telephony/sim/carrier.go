@@ -234,8 +234,8 @@ func (c *Carrier) Otherwise(b Behavior) {
 	c.otherwise = b
 }
 
-// SetFaults replaces the faults for what begins from now on: calls, streams and
-// requests.
+// SetFaults replaces the faults for calls and requests that begin from now on. A
+// call keeps those that it began with.
 func (c *Carrier) SetFaults(f Faults) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
