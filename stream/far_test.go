@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"sync"
 	"testing"
@@ -151,16 +150,23 @@ func connect(t testing.TB, g *Gate, p Protocol) (*Conn, *websocket.Conn) {
 		}
 		accepted <- c
 	}()
-	u := &url.URL{Scheme: "ws", Host: "calls.test", Path: "/media"}
-	ws, _, err := websocket.NewClient(far, u, nil, 4096, 4096)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ws := dial(t, far)
 	c, ok := <-accepted
 	if !ok {
 		t.Fatal("not accepted")
 	}
 	return c, ws
+}
+
+// dial upgrades a connection from the client's side.
+func dial(t testing.TB, conn net.Conn) *websocket.Conn {
+	dialer := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return conn, nil }}
+	ws, resp, err := dialer.Dial("ws://calls.test/media", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return ws
 }
 
 // spoke is audio that the far end was given to play.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 
 	"testing"
 	"time"
@@ -146,10 +145,7 @@ func overTCP(t testing.TB, p Protocol) (h *tapped, ws *websocket.Conn, end func(
 	if err != nil {
 		t.Fatal(err)
 	}
-	ws, _, err = websocket.NewClient(conn, &url.URL{Scheme: "ws", Host: "calls.test"}, nil, 4096, 4096)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ws = dial(t, conn)
 	return <-accepted, ws, func() {
 		conn.Close()
 		<-ended
