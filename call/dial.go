@@ -157,7 +157,7 @@ func (l *live) search() {
 	}
 	var ours []telephony.Event
 	for _, e := range found {
-		if l.unclaimed(ctx, e.ProviderCallID) {
+		if l.unclaimed(ctx, e.ProviderCallID) && (e.RequestID == "" || l.unclaimed(ctx, e.RequestID)) {
 			ours = append(ours, e)
 		}
 	}

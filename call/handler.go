@@ -22,6 +22,7 @@ const maxWebhook = 64 << 10
 //	webhook/{provider}/answer/{id}   a placed call was picked up: what to do?
 //	webhook/{provider}/status/{id}   how a call goes on; also without an id
 //	webhook/{provider}/machine/{id}  who picked up
+//	webhook/{provider}/transfer/{id} a call is being transferred: where to?
 //	webhook/{provider}/stream/{id}   how the media stream goes on
 //	ws/stream/{token}                the media stream itself
 //	ws/stream                        a browser's, with a Ticket
@@ -108,6 +109,8 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 		answer = s.incoming(r.Context(), provider, event)
 	case "answer":
 		answer = s.picked(r.Context(), provider, id, event)
+	case "transfer":
+		answer = s.onward(provider, id)
 	case "status", "machine", "stream":
 		answer = s.reported(r.Context(), provider, id, event)
 	default:

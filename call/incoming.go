@@ -135,6 +135,22 @@ func (s *Service) picked(ctx context.Context, provider Provider, id string, e te
 	return l.answer()
 }
 
+// onward answers a carrier that asks where a call is to be transferred.
+func (s *Service) onward(provider Provider, id string) *telephony.Answer {
+	l := s.find(id)
+	if l == nil || l.provider.Name() != provider.Name() {
+		return hangUp
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.onward.To == "" {
+		return hangUp
+	}
+	return &telephony.Answer{Dial: &telephony.DialAnswer{
+		To: l.onward.To, CallerID: l.onward.CallerID, Timeout: l.onward.Timeout,
+	}}
+}
+
 // answer tells the carrier to open the media stream.
 func (l *live) answer() *telephony.Answer {
 	c := l.snapshot()

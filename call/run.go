@@ -36,9 +36,10 @@ type live struct {
 	record  *Call
 	seq     int64
 	session *Session
-	over    bool  // nothing of the call may begin any more
-	last    Event // announces the terminal state
-	final   *Call // the record in it
+	onward  telephony.Transfer // where the call is being transferred
+	over    bool               // nothing of the call may begin any more
+	last    Event              // announces the terminal state
+	final   *Call              // the record in it
 
 	writer recordWriter
 
@@ -372,6 +373,10 @@ func (l *live) transfer(ctx context.Context, to telephony.Transfer) error {
 	if err := l.svc.allow(ctx, leg); err != nil {
 		return err
 	}
+	to.AnswerURL = l.svc.cfg.PublicURL + "webhook/" + l.provider.Name() + "/transfer/" + l.id
+	l.mu.Lock()
+	l.onward = to
+	l.mu.Unlock()
 	if err := l.post(ctx, input{kind: inTransferred}); err != nil {
 		return err
 	}
