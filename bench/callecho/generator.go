@@ -97,7 +97,12 @@ func (g *Generator) send() {
 			continue
 		}
 		g.mu.Lock()
-		batch = append(batch[:0], g.slots[n%slots]...)
+		batch = batch[:0]
+		for _, c := range g.slots[n%slots] {
+			if c.speaks <= due {
+				batch = append(batch, c)
+			}
+		}
 		g.mu.Unlock()
 		if len(batch) == 0 {
 			continue

@@ -3,8 +3,11 @@ package callecho
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -16,9 +19,11 @@ import (
 )
 
 // product is the library as a host uses it: a service whose agent echoes, that
-// records each call to disk, and somebody who reads its events.
+// records each call to disk, and somebody who reads its events. It is also the
+// carrier's REST API, which the service asks to hang up.
 type product struct {
 	service *call.Service
+	handler http.Handler
 	dir     string
 	readers sync.WaitGroup
 	cancel  context.CancelFunc
@@ -31,7 +36,7 @@ func newProduct(url string, record bool) (*product, error) {
 	}
 	service, err := call.New(call.Config{
 		PublicURL:            url,
-		Providers:            []call.Provider{&twilio.Provider{AccountSID: "AC" + strings.Repeat("0", 32), AuthToken: "benchmark"}},
+		Providers:            []call.Provider{&twilio.Provider{AccountSID: accountID, AuthToken: "benchmark", BaseURL: url}},
 		Agents:               call.Agents{"echo": call.Echo},
 		Recorder:             &recording.WAV{Storage: &recording.Dir{Path: dir}},
 		RecordInbound:        record,
@@ -45,13 +50,24 @@ func newProduct(url string, record bool) (*product, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &product{service: service, dir: dir, cancel: cancel}
+	p := &product{service: service, handler: service.Handler(), dir: dir, cancel: cancel}
 	events := service.Subscribe(ctx, 1024)
 	p.readers.Go(func() {
 		for range events.C {
 		}
 	})
 	return p, nil
+}
+
+const accountID = "AC00000000000000000000000000000000"
+
+func (p *product) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasPrefix(r.URL.Path, "/2010-04-01/") {
+		p.handler.ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, `{"sid":%q,"account_sid":%q,"status":"completed"}`, strings.TrimSuffix(path.Base(r.URL.Path), ".json"), accountID)
 }
 
 // close gives the calls no time: what they recorded is thrown away.

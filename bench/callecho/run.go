@@ -9,7 +9,7 @@ import (
 // A Load is how a server is tried.
 type Load struct {
 	Calls   int
-	Warm    time.Duration // before measuring
+	Warm    time.Duration // from when all speak
 	Measure time.Duration
 }
 
@@ -38,7 +38,7 @@ func (s *Starter) Try(mode Mode, load Load, speech []int16) (run Run, err error)
 	if err := g.Add(load.Calls); err != nil {
 		return Run{}, fmt.Errorf("%s: %w", mode, err)
 	}
-	time.Sleep(load.Warm)
+	time.Sleep(pickUp + load.Warm)
 	return observe(child, g, load.Measure)
 }
 
@@ -104,7 +104,7 @@ func (s *Starter) Idle(mode Mode, calls int, speech []int16) (f Footprint, err e
 	const few = 20
 	settle := func() (Stats, error) {
 		g.Mute(false)
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(pickUp + 200*time.Millisecond)
 		g.Mute(true)
 		time.Sleep(500 * time.Millisecond)
 		return child.Stats(true)
@@ -161,6 +161,9 @@ func (s *Starter) Most(mode Mode, ramp Ramp, speech []int16, told func(Outcome))
 		borne := false
 		for try := 0; try < 2 && !borne; try++ {
 			time.Sleep(ramp.Settle)
+			if try == 0 {
+				time.Sleep(pickUp)
+			}
 			o, err := g.Measure(ramp.Measure)
 			if err != nil {
 				return most, fmt.Errorf("%s: %w", mode, err)

@@ -103,8 +103,8 @@ func serve(mode Mode, l net.Listener) (stop func(), err error) {
 		if err != nil {
 			return nil, err
 		}
-		stopHTTP := serveHTTP(l, p.service.Handler())
-		return func() { stopHTTP(); p.close() }, nil
+		stopHTTP := serveHTTP(l, p)
+		return func() { p.close(); stopHTTP() }, nil
 	}
 	return nil, fmt.Errorf("no server is called %q", mode)
 }

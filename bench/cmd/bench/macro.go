@@ -22,7 +22,7 @@ type rounds map[callecho.Mode][]callecho.Run
 func (s *session) rounds(n, calls int, modes ...callecho.Mode) (rounds, error) {
 	load := callecho.Load{
 		Calls: calls,
-		Warm:  pick(s, 1500*time.Millisecond, time.Second),
+		Warm:  pick(s, time.Second, 500*time.Millisecond),
 		// Few calls take longer until enough frames have been seen.
 		Measure: pick(s, 4*time.Second, 2*time.Second),
 	}
@@ -172,7 +172,6 @@ func (s *session) echo() error {
 
 // compare judges the load of 400 calls.
 func (s *session) compare(r rounds) {
-	ours := fmt.Sprintf("%.1f µs", r.median(callecho.Stream, cpu)/1e3)
 	frames := func(number int, what, want string, mode, peer callecho.Mode, most float64, note string) report.Goal {
 		ratio := r.ratio(mode, peer)
 		return report.Goal{
@@ -195,7 +194,6 @@ func (s *session) compare(r rounds) {
 		},
 		frames(16, "whole product (service, agent, recording, events) against package stream, 400 calls", "≤ 1.35 ×", callecho.Call, callecho.Stream, 1.35, ""),
 	)
-	_ = ours
 }
 
 // comparePeers judges the load of 100 calls.
@@ -292,7 +290,7 @@ func kib(bytes float64) float64 { return bytes / 1024 }
 func (s *session) most() error {
 	ramp := callecho.Ramp{
 		From: 200, Step: pick(s, 100, 200), To: 3000,
-		Settle: pick(s, time.Second, 700*time.Millisecond), Measure: pick(s, 2*time.Second, 1300*time.Millisecond),
+		Settle: pick(s, 500*time.Millisecond, 300*time.Millisecond), Measure: pick(s, 2*time.Second, 1200*time.Millisecond),
 		Limit: 20 * time.Millisecond,
 	}
 	modes := []callecho.Mode{callecho.Naive, callecho.Stream}
