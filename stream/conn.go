@@ -302,6 +302,19 @@ func (c *Conn) Clear() Position {
 	return p
 }
 
+// FadeOut is Clear, but that what was to be heard next fades away within d
+// instead of breaking off. What fades counts as newly written.
+func (c *Conn) FadeOut(d time.Duration) Position {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.out.fade(c.start.Format.Samples(d), c.now())
+	c.clears++
+	c.tellNews()
+	signal(c.space)
+	c.poke()
+	return p
+}
+
 // Pause silences the far end at once and keeps what it has not heard for Resume.
 // It returns how far the sound had come.
 func (c *Conn) Pause() Position {

@@ -346,6 +346,23 @@ func (l *ledger) clear(now time.Duration) Position {
 	return p
 }
 
+// fade is clear, but that n samples more are heard, ever more softly. They count
+// as written anew.
+func (l *ledger) fade(n int, now time.Duration) Position {
+	l.advance(now)
+	n = int(min(int64(n), l.written-l.heard))
+	tail := make([]int16, n)
+	first, second := l.ring.at(l.heard, n)
+	done := audio.Decode(tail, l.format.Encoding, first)
+	audio.Decode(tail[done:], l.format.Encoding, second)
+	for i := range tail {
+		tail[i] = int16(int(tail[i]) * (n - i) / n)
+	}
+	p := l.clear(now)
+	l.write(tail, now)
+	return p
+}
+
 // pause takes back what was not heard, to be sent again.
 func (l *ledger) pause(now time.Duration) Position {
 	p := l.takeBack(now)

@@ -277,3 +277,46 @@ func TestWhatIsBeingSentWhenItIsTakenBackDoesNotCount(t *testing.T) {
 		})
 	}
 }
+
+// What was to be heard next fades away; nothing else is heard of it.
+func TestFade(t *testing.T) {
+	l := newTestLedger(true)
+	loud := make([]int16, 1600)
+	for i := range loud {
+		loud[i] = 8000
+	}
+	l.write(loud, 0)
+	sendAll(l, 0, 100*ms)
+	p := l.fade(400, 50*ms)
+	if p.Heard != 400 || p.Written != 1600 {
+		t.Fatalf("at the fade: %+v", p)
+	}
+	sent, _ := sendAll(l, 51*ms, time.Second)
+	more, _ := sendAll(l, 120*ms, time.Second) // the rest, which is not a whole packet
+	pcm := audio.AppendDecode(nil, audio.MuLaw, append(sent, more...))
+	if len(pcm) != 400 {
+		t.Fatalf("%d samples fade away, want 400", len(pcm))
+	}
+	for i := 1; i < len(pcm); i++ {
+		if pcm[i] > pcm[i-1] {
+			t.Fatalf("it is louder again at %d: %d after %d", i, pcm[i], pcm[i-1])
+		}
+	}
+	if pcm[0] < 7500 || pcm[399] > 50 {
+		t.Errorf("it fades from %d to %d", pcm[0], pcm[399])
+	}
+	if end := l.position(time.Second); end.Heard != 2000 || end.Written != 2000 {
+		t.Errorf("at the end: %+v", end)
+	}
+	// Less is left than would fade, or nothing.
+	l.write(loud[:100], time.Second)
+	l.fade(400, time.Second)
+	if l.written-l.heard != 100 {
+		t.Errorf("%d samples fade away, want 100", l.written-l.heard)
+	}
+	l.clear(time.Second)
+	l.fade(400, time.Second)
+	if l.written != l.heard {
+		t.Errorf("%d samples fade away, want none", l.written-l.heard)
+	}
+}
