@@ -78,22 +78,24 @@ func (l *live) closeSockets(session *Session) error {
 	return errors.Join(err, l.waitForAgent(session))
 }
 
-// waitForAgent gives the agent its grace. One that does not return is left
-// behind and counted until it does.
+// waitForAgent gives the agent, and the sound it plays, its grace. One that does
+// not return is left behind and counted until it does.
 func (l *live) waitForAgent(session *Session) error {
-	if !session.agentStarted() {
-		return nil
-	}
+	returned := make(chan struct{})
+	go func() {
+		session.host.Wait()
+		close(returned)
+	}()
 	grace := time.NewTimer(l.svc.cfg.AgentGrace)
 	defer grace.Stop()
 	select {
-	case <-session.agentDone:
+	case <-returned:
 		return nil
 	case <-grace.C:
 	}
 	l.svc.counts.agentsLeft.Add(1)
 	go func() {
-		<-session.agentDone
+		<-returned
 		l.svc.counts.agentsLeft.Add(-1)
 	}()
 	return fmt.Errorf("agent %w", errLate)

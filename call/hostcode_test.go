@@ -19,7 +19,8 @@ import (
 // panicky panics in the place that is named.
 type panicky struct {
 	call.Store
-	in string
+	in      string
+	updates atomic.Int64
 }
 
 func (p *panicky) at(place string) {
@@ -61,9 +62,8 @@ func (p panickyTranscript) Close(context.Context) error {
 }
 
 func (p *panicky) Update(ctx context.Context, c *call.Call, events []call.Event) error {
-	if p.in == "Update" && c.State == call.Active {
-		p.in = "" // once
-		panic("host code: Update")
+	if c.State == call.Active && p.updates.Add(1) == 1 {
+		p.at("Update")
 	}
 	return p.Store.Update(ctx, c, events)
 }
@@ -119,10 +119,12 @@ func TestPanicInHostCode(t *testing.T) {
 // hanging is a recorder that takes its time and does not heed its context.
 type hanging struct {
 	takes  time.Duration
+	began  chan struct{}
 	closed atomic.Int64
 }
 
 func (h *hanging) Record(context.Context, recording.Info) (recording.Sink, error) {
+	close(h.began)
 	time.Sleep(h.takes)
 	return h, nil
 }
@@ -140,10 +142,10 @@ func TestHangupWhileTheRecordingBegins(t *testing.T) {
 	for _, takes := range []time.Duration{time.Second, 20 * time.Second} {
 		t.Run(takes.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				recorder := &hanging{takes: takes}
+				recorder := &hanging{takes: takes, began: make(chan struct{})}
 				o := newOffice(t, call.Echo, func(c *call.Config) { c.Recorder = recorder })
 				c := o.place(call.Options{Record: true})
-				time.Sleep(500 * time.Millisecond)
+				<-recorder.began
 				if err := o.Hangup(t.Context(), c.ID); err != nil {
 					t.Fatal(err)
 				}
@@ -217,7 +219,7 @@ func TestSoundThatDoesNotCome(t *testing.T) {
 func TestSoundThatIsDroppedIsClosed(t *testing.T) {
 	tests := map[string]func(s *call.Session, sound audio.Reader){
 		"cleared": func(s *call.Session, sound audio.Reader) {
-			s.Speak(tone(440, 10*time.Second))
+			s.Speak(tone(440, 2*time.Minute))
 			s.Speak(sound)
 			time.Sleep(time.Second)
 			s.Clear()
@@ -249,7 +251,8 @@ func TestSoundThatIsDroppedIsClosed(t *testing.T) {
 	for name, do := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				sound := &stuck{}
+				sound := &stuck{release: make(chan struct{})}
+				close(sound.release)
 				o := newOffice(t, call.AgentFunc(func(_ context.Context, s *call.Session) error {
 					do(s, sound)
 					return nil

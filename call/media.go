@@ -18,7 +18,6 @@ import (
 // no allocation.
 type media struct {
 	session *Session
-	started atomic.Bool
 	flowing bool
 
 	detector    *audio.Detector
@@ -60,8 +59,7 @@ func (m *media) Start(start stream.Start) error {
 	m.interrupter = newInterrupter(l.svc.cfg.Interruption)
 	m.silence = cmpOr(c.Options.Silence, l.svc.cfg.Silence)
 	m.listen(c)
-	m.started.Store(true)
-	l.tell(input{kind: inStreamStarted, leg: start.CallID})
+	l.tell(input{kind: inStreamStarted})
 	return nil
 }
 
@@ -70,14 +68,14 @@ func (m *media) Start(start stream.Start) error {
 func (m *media) listen(c *Call) {
 	s := m.session
 	l := s.live
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), startTimeout)
+	ctx, cancel := context.WithTimeout(l.ctx, startTimeout)
 	defer cancel()
 	if c.Options.Record && l.svc.cfg.Recorder != nil {
-		sink, err := begin(func() (recording.Sink, error) {
+		sink, err := open(ctx, func() (recording.Sink, error) {
 			return l.svc.cfg.Recorder.Record(ctx, recording.Info{
 				CallID: l.id, Storage: c.Options.RecordStorage, Format: s.format, StartedAt: s.startedAt,
 			})
-		})
+		}, func(sink recording.Sink) { _, _ = sink.Close(ctx, 0) })
 		if err != nil {
 			l.log.Error("call is not recorded", "err", err)
 			l.emit(Event{Type: EventRecording, Detail: err.Error()})
@@ -86,12 +84,12 @@ func (m *media) listen(c *Call) {
 		}
 	}
 	if c.Options.Transcribe && l.svc.cfg.Transcriber != nil {
-		sink, err := begin(func() (transcript.Sink, error) {
+		sink, err := open(ctx, func() (transcript.Sink, error) {
 			return l.svc.cfg.Transcriber.Transcribe(ctx, transcript.Info{
 				CallID: l.id, Provider: c.Options.TranscribeProvider, Language: c.Options.Language,
 				Format: s.format, Emit: s.AddSegment,
 			})
-		})
+		}, func(sink transcript.Sink) { _ = sink.Close(ctx) })
 		if err != nil {
 			l.log.Error("call is not transcribed", "err", err)
 			l.emit(Event{Type: EventTranscript, Detail: err.Error()})
@@ -101,10 +99,18 @@ func (m *media) listen(c *Call) {
 	}
 }
 
-// begin calls into a plug and contains its panics.
-func begin[T any](f func() (T, error)) (sink T, err error) {
-	defer recoverTo(&err)
-	return f()
+// open begins a sink, which nobody waits for once ctx has ended: it is discarded
+// then.
+func open[S any](ctx context.Context, begin func() (S, error), discard func(S)) (S, error) {
+	return await(ctx, func() (S, error) {
+		sink, err := begin()
+		if err == nil && ctx.Err() != nil {
+			discard(sink)
+			var none S
+			return none, errLate
+		}
+		return sink, err
+	})
 }
 
 // WriteFrame takes a frame of either side.
@@ -183,8 +189,11 @@ func (m *media) act(v verdict, now time.Duration) {
 // interrupted cuts the agent off.
 func (m *media) interrupted(by string) {
 	s := m.session
-	s.player.clear(true)
+	cut := s.player.interrupt()
 	s.conn.Resume() // what is said next is not held up
+	if !cut {
+		return
+	}
 	m.figures.interruptions++
 	s.live.emit(Event{Type: EventInterruption, Name: by})
 }
@@ -193,10 +202,23 @@ func (m *media) interrupted(by string) {
 // media path acts on it with the next frame.
 func (m *media) heardWords(text string) {
 	v := wordsDoNot
-	if words := m.session.live.svc.cfg.Interruption.Words; words != nil && words(text) || words == nil && !Backchannel(text) {
+	if m.interrupts(text) {
 		v = wordsInterrupt
 	}
 	m.words.Store(uint32(v))
+}
+
+func (m *media) interrupts(text string) (yes bool) {
+	l := m.session.live
+	words := l.svc.cfg.Interruption.Words
+	if words == nil {
+		return !Backchannel(text)
+	}
+	err := contain(func() error { yes = words(text); return nil })
+	if err != nil {
+		l.log.Error("Interruption.Words panicked", "err", err)
+	}
+	return yes
 }
 
 // Key takes a key that the caller has pressed.

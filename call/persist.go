@@ -105,7 +105,7 @@ func (w *recordWriter) write(last bool) bool {
 		record, events := w.take(last)
 		record.Version = w.version + 1
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.live.svc.ctx), writeTimeout)
-		err := w.live.svc.cfg.Store.Update(ctx, record, events)
+		err := contain(func() error { return w.live.svc.cfg.Store.Update(ctx, record, events) })
 		cancel()
 		if err == nil {
 			w.version = record.Version

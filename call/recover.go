@@ -73,6 +73,12 @@ type panicError struct {
 
 func (p *panicError) Error() string { return "panic: " + p.value }
 
+// contain calls into code of the host's and makes an error of its panic.
+func contain(f func() error) (err error) {
+	defer recoverTo(&err)
+	return f()
+}
+
 // recoverTo turns a panic into an error. What was panicked with is reduced to
 // its type, unless it is an error or text of the runtime's, since it may hold
 // anything.

@@ -123,8 +123,8 @@ func (l *live) run() {
 	for !l.life.State.Terminal() {
 		l.take(<-l.inbox)
 	}
-	l.close()
 	l.svc.counts.ended[l.life.State].Add(1)
+	l.close()
 	l.tasks.Wait()
 }
 
@@ -218,9 +218,14 @@ func (l *live) stamp(e Event) Event {
 	return e
 }
 
-// emit adds an event to the call's log and tells subscribers.
+// emit adds an event to the call's log and tells subscribers. After the last one
+// there are no more.
 func (l *live) emit(e Event) {
 	l.mu.Lock()
+	if l.final != nil {
+		l.mu.Unlock()
+		return
+	}
 	e = l.stamp(e)
 	l.writer.add(e)
 	l.svc.subs.publish(e) // under mu, so that they see the events in order
@@ -256,10 +261,13 @@ func (l *live) currentSession() *Session {
 	return l.session
 }
 
-// update changes the record, in small ways that the life does not decide.
+// update changes the record, in small ways that the life does not decide. The
+// final record does not change.
 func (l *live) update(change func(c *Call)) {
 	l.mu.Lock()
-	change(l.record)
+	if l.final == nil {
+		change(l.record)
+	}
 	l.mu.Unlock()
 	l.writer.wake()
 }
@@ -313,10 +321,9 @@ func (l *live) startTimer(which timer, after time.Duration) {
 // the agent ignores its context.
 func (l *live) serveAgent() {
 	session := l.currentSession()
-	go func() {
-		defer close(session.agentDone)
+	session.host.Go(func() {
 		in := input{kind: inAgentReturned}
-		err := l.callAgent(session)
+		err := contain(func() error { return l.agent.Serve(l.ctx, session) })
 		var p *panicError
 		switch {
 		case errors.As(err, &p):
@@ -326,12 +333,7 @@ func (l *live) serveAgent() {
 			in.cause, in.detail = AgentError, err.Error()
 		}
 		l.tell(in)
-	}()
-}
-
-func (l *live) callAgent(session *Session) (err error) {
-	defer recoverTo(&err)
-	return l.agent.Serve(l.ctx, session)
+	})
 }
 
 // EndError is the cause of the end of an agent's context: see context.Cause.

@@ -174,7 +174,7 @@ func (s *Service) SendKeys(ctx context.Context, id, keys string) error {
 	if session == nil {
 		return fmt.Errorf("call: send keys: %w", ErrEnded)
 	}
-	if err := session.conn.SendKeys(keys); err != nil {
+	if err := session.SendKeys(keys); err != nil {
 		return fmt.Errorf("call: send keys: %w", err)
 	}
 	return nil
@@ -184,8 +184,12 @@ func (s *Service) SendKeys(ctx context.Context, id, keys string) error {
 // its recording, as far as the recorder can (see [recording.Eraser]). A live call is
 // refused with ErrLive.
 func (s *Service) Erase(ctx context.Context, id string) error {
-	if s.find(id) != nil {
-		return fmt.Errorf("call: erase: %w", ErrLive)
+	if l := s.find(id); l != nil {
+		select {
+		case <-l.done:
+		default:
+			return fmt.Errorf("call: erase: %w", ErrLive)
+		}
 	}
 	c, err := s.cfg.Store.Get(ctx, id)
 	if err != nil {
@@ -361,7 +365,7 @@ type Stats struct {
 	EventsDropped      int64 // by subscribers that were too slow
 	EventsUnsaved      int64 // not stored, because the store failed for too long
 	PersistPending     int64 // calls that are over and not stored yet
-	AgentsLeft         int64 // agents that have not returned from a call that is over
+	AgentsLeft         int64 // agents that have not returned from a call that is over, or whose sound has not
 }
 
 // Stats returns the figures of now.

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -32,7 +33,10 @@ type Session struct {
 	media      media
 
 	streamDone chan struct{} // closed when the socket is gone
-	agentDone  chan struct{} // closed when the agent has returned
+
+	// host are the goroutines in code of the host's: the agent, and the readers
+	// of what it says.
+	host sync.WaitGroup
 }
 
 // maxKeys is how many keys may wait for the agent; one more is dropped. They
@@ -45,7 +49,6 @@ func newSession(l *live, conn *stream.Conn) *Session {
 		conn:       conn,
 		keys:       make(chan byte, maxKeys),
 		streamDone: make(chan struct{}),
-		agentDone:  make(chan struct{}),
 	}
 	s.media.session = s
 	s.player.init(s)
@@ -80,7 +83,7 @@ func (s *Session) Transfer(ctx context.Context, to telephony.Transfer) error {
 }
 
 // SendKeys presses keys towards the person on the line: see Service.SendKeys.
-func (s *Session) SendKeys(keys string) error { return s.conn.SendKeys(keys) }
+func (s *Session) SendKeys(keys string) error { return ended(s.conn.SendKeys(keys)) }
 
 // AddSegment adds words to the call's transcript: those an agent's own
 // recogniser has heard, or has said without Say.
@@ -107,7 +110,7 @@ func (s *Session) Drain(ctx context.Context) error {
 	if s.player.inBackground() {
 		return nil
 	}
-	return s.conn.Drain(ctx)
+	return ended(s.conn.Drain(ctx))
 }
 
 // playOut lets the last words of an agent that has returned be heard.
@@ -120,9 +123,6 @@ func (s *Session) end() {
 	s.player.end()
 	s.inbox.close()
 }
-
-// agentStarted reports whether the agent has the call, or had it.
-func (s *Session) agentStarted() bool { return s.media.started.Load() }
 
 // length is how long the stream has lasted.
 func (s *Session) length() time.Duration { return s.media.length() }
@@ -153,7 +153,11 @@ func (l *live) claim(session *Session) bool {
 
 // run reads the stream until it ends.
 func (s *Session) run() {
-	err := s.conn.Run(context.WithoutCancel(s.live.ctx), &s.media)
+	err := contain(func() error { return s.conn.Run(context.WithoutCancel(s.live.ctx), &s.media) })
+	var p *panicError
+	if errors.As(err, &p) {
+		s.live.log.Error("recorder or transcriber panicked", "panic", p.value, "stack", p.stack)
+	}
 	close(s.keys)
 	s.end()
 	close(s.streamDone)

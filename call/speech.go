@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
+	"github.com/switchboard-voice/switchboard/stream"
 	"github.com/switchboard-voice/switchboard/transcript"
 )
 
@@ -26,8 +27,8 @@ type Utterance struct {
 	Protected bool
 	// Background lets it play only as long as there is nothing else to say: hold
 	// music, ringback, the noises of an office. It begins when all before it has
-	// been heard, and the next utterance cuts it off. With audio.Loop it never
-	// ends by itself. Callers do not interrupt it.
+	// been heard, and fades when there is another utterance. With audio.Loop it
+	// never ends by itself. Callers do not interrupt it.
 	Background bool
 }
 
@@ -79,6 +80,15 @@ type Speech struct {
 	total   int64         // length, if the reader tells; else 0
 }
 
+// close closes the reader, if it can be closed, and contains its panic.
+func (p *Speech) close() error {
+	c, ok := p.utterance.Audio.(io.Closer)
+	if !ok {
+		return nil
+	}
+	return contain(c.Close)
+}
+
 // Done is closed when it is known how much was heard.
 func (p *Speech) Done() <-chan struct{} { return p.done }
 
@@ -110,49 +120,61 @@ func (s *Session) Say(u Utterance) *Speech {
 // Clear stops what is being said and drops what was to be said, so that the
 // caller hears nothing more of it. It returns how much sound was dropped that
 // had been queued for the stream.
-func (s *Session) Clear() time.Duration { return s.player.clear(false) }
+func (s *Session) Clear() time.Duration { return s.player.clear() }
 
 // ErrQueueFull tells that too much is waiting to be said.
 var ErrQueueFull = errors.New("call: too many utterances are queued")
 
 const maxQueued = 64
 
+// backgroundFade is how long background fades when there is something to say.
+const backgroundFade = 80 * time.Millisecond
+
 // player plays one utterance after the other. Its goroutine exists only while
-// there is something to play.
+// there is something to play. It is in the hands of the reader that it plays; if
+// that is cut off, another goroutine goes on with the queue.
 type player struct {
 	session *Session
 
 	mu      sync.Mutex // guards what follows
 	queue   []*Speech  // not begun
 	pending []*Speech  // begun and not settled, in order
-	running bool
+	playing *Speech    // in the hands of the goroutine
+	running bool       // there is a goroutine
 	ended   bool
-
-	buf, pcm []int16 // of the goroutine
 }
 
 func (q *player) init(s *Session) { q.session = s }
 
 func (q *player) say(p *Speech) {
+	if err := q.enqueue(p); err != nil {
+		p.err = errors.Join(err, p.close())
+		close(p.done)
+	}
+}
+
+func (q *player) enqueue(p *Speech) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.ended:
-		p.err = ErrEnded
-		q.settle(p, Heard{Status: HeardCut})
-		return
+		return ErrEnded
 	case len(q.queue) >= maxQueued:
-		p.err = ErrQueueFull
-		q.settle(p, Heard{Status: HeardCut})
-		return
+		return ErrQueueFull
 	}
 	q.queue = append(q.queue, p)
 	if n := len(q.pending); n > 0 && q.pending[n-1].utterance.Background {
-		q.cut(q.session.conn.Clear().Heard) // it is alone: see next
+		q.cut(q.session.conn.FadeOut(backgroundFade).Heard) // it is alone: see next
 	}
-	if !q.running {
+	q.start()
+	return nil
+}
+
+// start sees to it that the queue is played. The caller holds mu.
+func (q *player) start() {
+	if !q.running && len(q.queue) > 0 {
 		q.running = true
-		q.session.live.task(q.run)
+		q.session.host.Go(q.run)
 	}
 }
 
@@ -165,7 +187,9 @@ func (q *player) run() {
 		case p == nil:
 			return
 		default:
-			q.play(p)
+			if !q.play(p) {
+				return
+			}
 		}
 	}
 }
@@ -176,7 +200,7 @@ func (q *player) next() (p, wait *Speech) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.queue) > 1 && q.queue[0].utterance.Background {
-		q.settle(q.queue[0], Heard{Status: HeardCut})
+		q.drop(q.queue[0])
 		q.queue = q.queue[1:]
 	}
 	if len(q.queue) == 0 {
@@ -189,6 +213,7 @@ func (q *player) next() (p, wait *Speech) {
 	p = q.queue[0]
 	q.queue = q.queue[1:]
 	q.pending = append(q.pending, p)
+	q.playing = p
 	pos := q.session.conn.Position()
 	p.begun = true
 	p.start = pos.Written
@@ -196,23 +221,23 @@ func (q *player) next() (p, wait *Speech) {
 	return p, nil
 }
 
-// play moves an utterance into the stream's buffer, which paces it.
-func (q *player) play(p *Speech) {
-	err := q.copy(p)
-	if c, ok := p.utterance.Audio.(io.Closer); ok {
-		err = errors.Join(err, c.Close())
-	}
+// play moves an utterance into the stream's buffer, which paces it. It reports
+// false if it was cut off meanwhile: the goroutine is not the player's any more.
+func (q *player) play(p *Speech) bool {
+	err := errors.Join(q.copy(p), p.close())
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if p.settled {
-		return
+		return false
 	}
+	q.playing = nil
 	p.err = err
 	p.written = true
 	p.end = q.session.conn.Mark()
 	if p.end == p.start {
 		q.settle(p, Heard{Status: HeardAll})
 	}
+	return true
 }
 
 func (q *player) copy(p *Speech) (err error) {
@@ -227,22 +252,22 @@ func (q *player) copy(p *Speech) (err error) {
 			return err
 		}
 	}
+	var total int64
 	if l, ok := src.(interface{ Len() int }); ok {
-		p.total = int64(l.Len()) * int64(rate) / int64(src.Rate())
-	}
-	if n := max(1, src.Rate()/50); len(q.buf) != n {
-		q.buf = make([]int16, n)
+		total = int64(l.Len()) * int64(rate) / int64(src.Rate())
 	}
 	generation := q.session.conn.Generation()
-	if q.isSettled(p) {
+	if q.measured(p, total) {
 		return nil
 	}
+	buf := make([]int16, max(1, src.Rate()/50))
+	var resampled []int16
 	for {
-		n, err := src.ReadPCM(q.buf)
-		pcm := q.buf[:n]
+		n, err := src.ReadPCM(buf)
+		pcm := buf[:n]
 		if resampler != nil {
-			q.pcm = resampler.Append(q.pcm[:0], pcm)
-			pcm = q.pcm
+			resampled = resampler.Append(resampled[:0], pcm)
+			pcm = resampled
 		}
 		if _, werr := q.session.conn.WriteIn(generation, pcm); werr != nil {
 			return nil // cleared, or the call is over: it is settled by whoever did that
@@ -256,9 +281,11 @@ func (q *player) copy(p *Speech) (err error) {
 	}
 }
 
-func (q *player) isSettled(p *Speech) bool {
+// measured notes how long p is, and reports whether it has been settled already.
+func (q *player) measured(p *Speech, total int64) (settled bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	p.total = total
 	return p.settled
 }
 
@@ -276,22 +303,41 @@ func (q *player) heard(pos int64, confirmed bool) {
 	}
 }
 
-// clear cuts off all that is queued or playing. An interruption leaves what is
-// protected: it does nothing while such a thing plays.
-func (q *player) clear(interruption bool) time.Duration {
+// clear cuts off all that is queued or playing, and returns how much sound it
+// has dropped.
+func (q *player) clear() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.cutOff(func(*Speech) bool { return false })
+}
+
+// interrupt is clear, but that it leaves what is protected: it does nothing,
+// and reports false, while such a thing plays.
+func (q *player) interrupt() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	protected := func(p *Speech) bool { return p.utterance.Protected }
+	if slices.ContainsFunc(q.pending, protected) {
+		return false
+	}
+	q.cutOff(protected)
+	return true
+}
+
+// cutOff drops all but what is to be kept of the queue. The caller holds mu.
+func (q *player) cutOff(keep func(*Speech) bool) time.Duration {
 	pos := q.session.conn.Clear()
 	q.cut(pos.Heard)
 	kept := q.queue[:0]
 	for _, p := range q.queue {
-		if interruption && p.utterance.Protected {
+		if keep(p) {
 			kept = append(kept, p)
 			continue
 		}
-		q.settle(p, Heard{Status: HeardCut})
+		q.drop(p)
 	}
 	q.queue = kept
+	q.start()
 	return q.duration(pos.Written - pos.Heard)
 }
 
@@ -314,9 +360,15 @@ func (q *player) end() {
 	q.ended = true
 	q.cut(q.session.conn.Position().Heard)
 	for _, p := range q.queue {
-		q.settle(p, Heard{Status: HeardCut})
+		q.drop(p)
 	}
 	q.queue = nil
+}
+
+// drop settles what has not begun, and has its reader closed. The caller holds mu.
+func (q *player) drop(p *Speech) {
+	q.settle(p, Heard{Status: HeardCut})
+	q.session.host.Go(func() { _ = p.close() }) // nobody asked for it, or what became of it
 }
 
 // interruptible reports whether something is playing that may be interrupted.
@@ -369,6 +421,9 @@ func (q *player) settle(p *Speech, h Heard) {
 	if i := slices.Index(q.pending, p); i >= 0 {
 		q.pending = slices.Delete(q.pending, i, i+1)
 	}
+	if q.playing == p { // its reader keeps the goroutine
+		q.playing, q.running = nil, false
+	}
 	p.settled = true
 	p.heard = h
 	close(p.done)
@@ -405,10 +460,11 @@ func heardWords(text string, heard, whole time.Duration) string {
 	return text[:max(0, strings.LastIndexByte(text[:letters+1], ' '))]
 }
 
-// ended turns the end of the stream into the end of the call.
+// ended turns the end of the stream into the end of the call, and leaves other
+// errors as they are.
 func ended(err error) error {
-	if err == nil {
-		return nil
+	if !errors.Is(err, stream.ErrClosed) {
+		return err
 	}
 	return fmt.Errorf("%w: %w", ErrEnded, err)
 }
