@@ -252,7 +252,9 @@ func (t *turn) take(in input) {
 	case inAgentReturned:
 		t.agentReturned(in)
 	case inPlayedOut:
-		t.end(AgentDone, "")
+		if !t.Transferred {
+			t.end(AgentDone, "")
+		}
 	case inEnd:
 		t.end(in.cause, in.detail)
 	case inTransferred:
@@ -262,8 +264,11 @@ func (t *turn) take(in input) {
 		}
 	case inTransferFailed:
 		t.Transferred = false
-		if t.Stream == streamGone {
+		switch {
+		case t.Stream == streamGone:
 			t.end(StreamLost, "the stream ended during a transfer that failed")
+		case t.Finishing && t.State < Ending:
+			t.do(doPlayOut) // the agent has returned meanwhile
 		}
 	case inTimer:
 		t.fired(in.timer)
@@ -303,6 +308,10 @@ func (t *turn) dialed(leg, request string) {
 			t.do(doHangup)
 			t.start(timerSettle, settleWait)
 		}
+		return
+	}
+	if t.Stream == streamGone && !t.Transferred {
+		t.end(Interrupted, "the process ended during the call") // see recovered
 		return
 	}
 	t.advance(Connecting)
@@ -416,7 +425,9 @@ func (t *turn) streamEnded(in input) {
 
 func (t *turn) agentReturned(in input) {
 	switch {
-	case t.State >= Ending, t.Transferred:
+	case t.State >= Ending:
+	case t.Transferred:
+		t.Finishing = true // for the case that the transfer fails
 	case in.cause != CauseNone:
 		t.end(in.cause, in.detail)
 	case !t.Finishing:
@@ -572,7 +583,8 @@ func (t *turn) conclude() {
 }
 
 // recovered resumes a life whose process has ended: nothing is dialed again, no
-// socket is there any more, and the carrier is told to end what it has.
+// socket is there any more, and the carrier is told to end what it has. A call
+// that may have been dialed is looked for, and ends when it is found.
 func (t *turn) recovered() {
 	t.Stream = streamGone
 	t.Step, t.Cleaned = stepNone, false

@@ -29,8 +29,9 @@ type live struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	leg   legKey // guarded by svc.mu
-	token string // guarded by svc.tokens.mu
+	leg     legKey // guarded by svc.mu
+	token   string // guarded by svc.tokens.mu
+	revoked bool   // likewise: the call is over
 
 	mu      sync.Mutex // guards what follows
 	record  *Call
@@ -103,13 +104,13 @@ func (l *live) begin(first input) {
 
 // abandon gives up a call that has been admitted and will not begin.
 func (l *live) abandon() {
-	l.cancel(ErrEnded)
 	l.close()
 	l.svc.dismiss(l)
 }
 
 // close tells all who wait for the call that it is over.
 func (l *live) close() {
+	l.cancel(ErrEnded) // does nothing if the end had a cause
 	l.svc.tokens.revoke(l)
 	l.mu.Lock()
 	l.over = true
@@ -165,7 +166,7 @@ func (l *live) note(before life) {
 	if l.life.Leg != before.Leg && !l.svc.bind(l, legKey{l.provider.Name(), l.life.Leg}) {
 		l.log.Error("carrier id belongs to another live call", "provider_call_id", l.life.Leg)
 	}
-	if before.State < Ending && l.life.State >= Ending {
+	if l.life.State >= Ending {
 		l.cancel(&EndError{Cause: l.life.Cause})
 	}
 	if l.life == before {
@@ -364,6 +365,10 @@ func (l *live) transfer(ctx context.Context, to telephony.Transfer) error {
 	c := l.snapshot()
 	if c.State < Connected || c.State >= Ending {
 		return fmt.Errorf("call is %v: %w", c.State, telephony.ErrCallState)
+	}
+	if session := l.currentSession(); session != nil && session.gone() {
+		// If another try failed, those who talk now would be cut off.
+		return fmt.Errorf("call is transferred: %w", telephony.ErrCallState)
 	}
 	leg := Leg{
 		Tenant: c.Tenant, AgentID: c.AgentID, Provider: c.Provider,

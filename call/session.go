@@ -124,6 +124,16 @@ func (s *Session) end() {
 	s.inbox.close()
 }
 
+// gone reports whether the stream has ended.
+func (s *Session) gone() bool {
+	select {
+	case <-s.streamDone:
+		return true
+	default:
+		return false
+	}
+}
+
 // length is how long the stream has lasted.
 func (s *Session) length() time.Duration { return s.media.length() }
 

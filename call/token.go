@@ -28,10 +28,14 @@ type ticket struct {
 func newID() string { return strings.ToLower(rand.Text()) }
 
 // issue returns a token for l: the one it has, as long as that is unused, since
-// a carrier that asks twice must be told the same.
+// a carrier that asks twice must be told the same. That of a call that is over
+// admits nowhere.
 func (t *tokens) issue(l *live, now time.Time) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if l.revoked {
+		return l.token
+	}
 	if t.pending == nil {
 		t.pending = make(map[string]ticket)
 	}
@@ -57,16 +61,21 @@ func (t *tokens) take(token string, now time.Time) *live {
 	return k.call
 }
 
-// restore makes a token good again whose socket did not come about.
+// restore makes a token good again whose socket did not come about, unless the
+// call has another one by now, or is over.
 func (t *tokens) restore(l *live, token string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if token != l.token || l.revoked {
+		return
+	}
 	t.pending[token] = ticket{call: l, expires: now.Add(tokenLife)}
 }
 
-// revoke forgets the token of a call that is over.
+// revoke forgets the token of a call that is over, and makes no more for it.
 func (t *tokens) revoke(l *live) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.pending, l.token)
+	l.revoked = true
 }
