@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -36,13 +37,15 @@ const (
 	rewriteMost  = 15 * time.Second
 )
 
-// start begins to write. The service waits for it to end.
-func (w *recordWriter) start() {
+func (w *recordWriter) init(l *live) {
+	w.live = l
 	w.changed = make(chan struct{}, 1)
 	w.ended = make(chan struct{})
 	w.stored = make(chan struct{})
-	w.live.svc.calls.Go(w.run)
 }
+
+// start begins to write. The service waits for it to end.
+func (w *recordWriter) start() { w.live.svc.calls.Go(w.run) }
 
 func (w *recordWriter) add(e Event) {
 	w.mu.Lock()
@@ -98,20 +101,18 @@ func (w *recordWriter) run() {
 }
 
 // write stores what there is, trying until it succeeds or the service stops. It
-// reports whether there is a point in going on.
+// reports whether there is a point in going on. What changes meanwhile goes into
+// the next write.
 func (w *recordWriter) write(last bool) bool {
+	record, events := w.take(last)
+	record.Version = w.version + 1
 	pause := rewriteFirst
-	for {
-		record, events := w.take(last)
-		record.Version = w.version + 1
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.live.svc.ctx), writeTimeout)
-		err := contain(func() error { return w.live.svc.cfg.Store.Update(ctx, record, events) })
-		cancel()
+	for again := false; ; again = true {
+		err := w.update(record, events, again)
 		if err == nil {
 			w.version = record.Version
 			return true
 		}
-		w.giveBack(events)
 		w.live.log.Error("record not stored", "err", err)
 		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
 			return false // somebody else has the call, or it was erased
@@ -125,6 +126,28 @@ func (w *recordWriter) write(last bool) bool {
 	}
 }
 
+// update writes once. If an earlier try has failed, it may have been done all the
+// same; the conflict is with ourselves then.
+func (w *recordWriter) update(record *Call, events []Event, again bool) error {
+	store := w.live.svc.cfg.Store
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.live.svc.ctx), writeTimeout)
+	defer cancel()
+	return contain(func() error {
+		conflict := store.Update(ctx, record, events)
+		if !again || !errors.Is(conflict, ErrConflict) {
+			return conflict
+		}
+		stored, err := store.Get(ctx, record.ID)
+		if err != nil {
+			return err
+		}
+		if stored.Version == record.Version && bytes.Equal(stored.Life, record.Life) {
+			return nil
+		}
+		return conflict
+	})
+}
+
 func (w *recordWriter) take(last bool) (*Call, []Event) {
 	w.live.mu.Lock()
 	defer w.live.mu.Unlock()
@@ -136,10 +159,4 @@ func (w *recordWriter) take(last bool) (*Call, []Event) {
 		return w.final.Clone(), events
 	}
 	return w.live.record.Clone(), events
-}
-
-func (w *recordWriter) giveBack(events []Event) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.events = append(events, w.events...)
 }

@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -13,56 +14,96 @@ import (
 // process ended. Call it once, before the first request is served. It dials
 // nothing: each call is looked up with its carrier, hung up if it still stands,
 // and brought to its terminal state in the background, where Wait finds it.
+//
+// The error tells of calls that could not be taken up; the others are.
 func (s *Service) Recover(ctx context.Context) error {
 	f := Filter{States: []State{Initiated, Connecting, Connected, Active, Ending}, Limit: 1000}
+	var left []*live
+	defer func() { s.resume(left) }()
+	var failed error
 	for {
 		calls, err := s.cfg.Store.List(ctx, f)
 		if err != nil {
-			return fmt.Errorf("call: recover: %w", err)
+			return errors.Join(failed, fmt.Errorf("call: recover: %w", err))
 		}
 		for _, c := range calls {
 			if s.find(c.ID) != nil {
 				continue
 			}
-			if err := s.recoverCall(ctx, c); err != nil {
-				return fmt.Errorf("call: recover: %s: %w", c.ID, err)
+			switch l, err := s.takeUp(ctx, c); {
+			case errors.Is(err, ErrShutdown):
+				return fmt.Errorf("call: recover: %w", err)
+			case err != nil:
+				failed = errors.Join(failed, fmt.Errorf("call: recover: %s: %w", c.ID, err))
+			default:
+				left = append(left, l)
 			}
 		}
 		if len(calls) < f.Max() {
-			return nil
+			return failed
 		}
 		at := PositionOf(calls[len(calls)-1])
 		f.Before = &at
 	}
 }
 
-func (s *Service) recoverCall(ctx context.Context, c *Call) error {
+// takeUp makes a call live again that a store has, and leaves it for resume.
+func (s *Service) takeUp(ctx context.Context, c *Call) (*live, error) {
 	var past life
 	if err := json.Unmarshal(c.Life, &past); err != nil {
-		return fmt.Errorf("life: %w", err)
+		return nil, fmt.Errorf("life: %w", err)
 	}
 	provider, ok := s.providers[c.Provider]
 	if c.Provider == browserName {
 		provider, ok = browser{}, true
 	}
 	if !ok {
-		return fmt.Errorf("%w: %q", ErrUnknownProvider, c.Provider)
+		return nil, fmt.Errorf("%w: %q", ErrUnknownProvider, c.Provider)
 	}
 	events, err := s.cfg.Store.Events(ctx, c.ID, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	l := s.newLive(c, past, provider, s.cfg.Agents[c.AgentID])
 	l.writer.version = c.Version
 	for _, e := range events {
 		l.seq = max(l.seq, e.Seq)
 	}
-	s.readmit(l)
+	l.inbox <- input{kind: inRecovered} // the inbox is empty
+	if err := s.readmit(l); err != nil {
+		l.close()
+		return nil, err
+	}
 	if past.Leg != "" {
 		s.bind(l, legKey{c.Provider, past.Leg})
 	}
-	l.begin(input{kind: inRecovered})
-	return nil
+	return l, nil
+}
+
+// recoverAtOnce is how many recovered calls are brought to their end at once, so
+// that the carrier is not flooded.
+const recoverAtOnce = 32
+
+// resume starts the owners of calls that were taken up, in the background, a few
+// at a time. A service that stops leaves the rest to the next process.
+func (s *Service) resume(calls []*live) {
+	if len(calls) == 0 {
+		return
+	}
+	s.calls.Go(func() {
+		room := make(chan struct{}, recoverAtOnce)
+		for _, l := range calls {
+			select {
+			case room <- struct{}{}:
+				s.calls.Go(func() {
+					l.run()
+					<-room
+				})
+			case <-s.ctx.Done():
+				l.abandon()
+			}
+		}
+	})
 }
 
 // panicError is a panic in code of the host.

@@ -75,7 +75,7 @@ func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) 
 		record: record,
 		life:   l,
 	}
-	call.writer.live = call
+	call.writer.init(call)
 	call.remember()
 	return call
 }
@@ -97,7 +97,6 @@ func (l *live) create(ctx context.Context) (existing *Call, err error) {
 
 // begin starts the owner of the call with its first input.
 func (l *live) begin(first input) {
-	l.writer.start()
 	l.inbox <- first // the inbox is empty
 	go l.run()
 }
@@ -121,6 +120,7 @@ func (l *live) close() {
 // run is the life of a call from its first input to its terminal state.
 func (l *live) run() {
 	defer l.svc.dismiss(l)
+	l.writer.start()
 	for !l.life.State.Terminal() {
 		l.take(<-l.inbox)
 	}

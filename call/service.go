@@ -278,10 +278,14 @@ func (s *Service) admit(l *live) error {
 }
 
 // readmit makes room for a call of before a restart, whatever the limit.
-func (s *Service) readmit(l *live) {
+func (s *Service) readmit(l *live) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.draining {
+		return ErrShutdown
+	}
 	s.register(l)
+	return nil
 }
 
 // register lists a call as live. The caller holds mu.
