@@ -50,7 +50,7 @@ func (d *Dir) URL(_ context.Context, key string, ttl time.Duration) (string, err
 	if err != nil {
 		return "", fmt.Errorf("recording: dir: url: %w", err)
 	}
-	f.Close()
+	_ = f.Close()
 
 	expires := strconv.FormatInt(time.Now().Add(ttl).Unix(), 10)
 	query := "?expires=" + expires + "&signature=" + hex.EncodeToString(d.sign(key, expires))
@@ -93,7 +93,7 @@ func (d *Dir) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the recording cannot be read", http.StatusInternalServerError)
 		return
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	w.Header().Set("Content-Type", contentType(key))
 	http.ServeContent(w, r, "", info.ModTime(), f)
 }

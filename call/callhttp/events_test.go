@@ -150,14 +150,14 @@ func TestStreamsAreBoundedAndEndWithTheAPI(t *testing.T) {
 		id := b.place("acme")
 		all, endAll := b.follow("acme", "/api/events")
 		defer endAll()
-		one, endOne := b.follow("acme", "/api/calls/"+id+"/events")
+		_, endOne := b.follow("acme", "/api/calls/"+id+"/events")
 		w := b.ask("acme", "GET", "/api/events", "")
 		wantProblem(t, w, 503, "overloaded")
 		if w.Header().Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
 		endOne()
-		one, endOne = b.follow("acme", "/api/calls/"+id+"/events")
+		one, endOne := b.follow("acme", "/api/calls/"+id+"/events")
 		defer endOne()
 
 		b.Close()

@@ -36,7 +36,7 @@ func loadPrompts() map[string]prompt {
 	if err != nil {
 		panic(err) // it is part of the program
 	}
-	defer list.Close()
+	defer func() { _ = list.Close() }()
 	all := map[string]prompt{"tone": loadPrompt("tone", "")}
 	for lines := bufio.NewScanner(list); lines.Scan(); {
 		if strings.HasPrefix(lines.Text(), "#") {
@@ -54,7 +54,7 @@ func loadPrompt(name, words string) prompt {
 	if err != nil {
 		panic(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	channels, rate, err := audio.ReadWAV(f)
 	if err != nil {
 		panic(fmt.Errorf("%s: %w", name, err))

@@ -532,7 +532,8 @@ func TestFirstSignalLetsCallsEndAndTheSecondDoesNot(t *testing.T) {
 	wait("active")
 
 	p.signals <- syscall.SIGTERM
-	for r.status("", "GET", "readyz", "") != http.StatusServiceUnavailable {
+	for status := 0; status != http.StatusServiceUnavailable; {
+		status = r.status("", "GET", "readyz", "")
 	}
 	r.answer(r.ask("", "GET", "healthz", ""), 200)
 	var problem struct{ Type string }

@@ -108,7 +108,7 @@ func (c *Client) Do(req *http.Request) (*Reply, error) {
 	if err != nil {
 		return nil, &Error{NotSent: tried.Load() && !written.Load(), Err: err}
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 
 	body, err := readAll(resp.Body)
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {

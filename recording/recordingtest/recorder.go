@@ -14,13 +14,13 @@ import (
 	"github.com/switchboard-voice/switchboard/recording"
 )
 
-// TestRecorder tests that the recorders that new returns do what
+// TestRecorder tests that the recorders that newRecorder returns do what
 // recording.Recorder and recording.Sink say. Each keeps its recordings in the
 // storage returned with it, which is empty.
-func TestRecorder(t *testing.T, new func(t *testing.T) (recording.Recorder, recording.Storage)) {
+func TestRecorder(t *testing.T, newRecorder func(t *testing.T) (recording.Recorder, recording.Storage)) {
 	for _, rule := range recorderRules {
 		t.Run(rule.name, func(t *testing.T) {
-			r, s := new(t)
+			r, s := newRecorder(t)
 			if err := rule.check(t.Context(), r, s); err != nil {
 				t.Error(err)
 			}
@@ -93,7 +93,7 @@ func open(ctx context.Context, s recording.Storage, rec recording.Recording) ([]
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil || size != rec.Size {
 		return nil, fmt.Errorf("the file has %d bytes, %v; Size is %d", size, err, rec.Size)

@@ -16,13 +16,13 @@ import (
 	"github.com/switchboard-voice/switchboard/recording"
 )
 
-// TestStorage tests that the storages that new returns do what
+// TestStorage tests that the storages that newStorage returns do what
 // recording.Storage says. Each must be empty, and may be used until the test
 // that it was made for ends.
-func TestStorage(t *testing.T, new func(t *testing.T) recording.Storage) {
+func TestStorage(t *testing.T, newStorage func(t *testing.T) recording.Storage) {
 	for _, rule := range storageRules {
 		t.Run(rule.name, func(t *testing.T) {
-			if err := rule.check(t.Context(), new(t)); err != nil {
+			if err := rule.check(t.Context(), newStorage(t)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -328,7 +328,7 @@ func checkReaders(ctx context.Context, s recording.Storage) error {
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
-	defer a.Close()
+	defer func() { _ = a.Close() }()
 	if _, err := a.Seek(-3, io.SeekEnd); err != nil {
 		return fmt.Errorf("seek: %w", err)
 	}

@@ -243,11 +243,11 @@ const (
 	usualMedia = `{"event":"media","sequenceNumber":3,"streamId":"s1","media":{"track":"inbound","timestamp":"5","chunk":1,"payload":"AAECAw=="},"extra_headers":"a=b"}`
 )
 
-func swap(in, old, new string) string {
-	if !strings.Contains(in, old) {
-		panic(old)
+func swap(in, from, to string) string {
+	if !strings.Contains(in, from) {
+		panic(from)
 	}
-	return strings.Replace(in, old, new, 1)
+	return strings.Replace(in, from, to, 1)
 }
 
 func TestBadMessagesAreErrMessage(t *testing.T) {

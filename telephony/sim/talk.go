@@ -43,7 +43,7 @@ const sayAhead = 100 * time.Millisecond
 // [io.Closer], it is closed.
 func (t *Talk) Say(r audio.Reader) error {
 	if c, ok := r.(io.Closer); ok {
-		defer c.Close()
+		defer func() { _ = c.Close() }() // it has been read, or its error is the one to tell
 	}
 	t.saying.Lock()
 	defer t.saying.Unlock()

@@ -212,11 +212,11 @@ const (
 )
 
 func TestBadMessagesAreErrMessage(t *testing.T) {
-	swap := func(in, old, new string) string {
-		if !strings.Contains(in, old) {
-			panic(old)
+	swap := func(in, from, to string) string {
+		if !strings.Contains(in, from) {
+			panic(from)
 		}
-		return strings.Replace(in, old, new, 1)
+		return strings.Replace(in, from, to, 1)
 	}
 	for name, text := range map[string]string{
 		"nothing":                            "",

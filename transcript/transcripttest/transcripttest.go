@@ -18,13 +18,13 @@ import (
 // patience is how long a transcriber may take to close.
 const patience = 10 * time.Second
 
-// TestTranscriber tests that the transcribers that new returns do what
-// transcript.Transcriber and transcript.Sink say. They hear a tone; whether and
-// what words they make of it does not matter.
-func TestTranscriber(t *testing.T, new func(t *testing.T) transcript.Transcriber) {
+// TestTranscriber tests that the transcribers that newTranscriber returns do
+// what transcript.Transcriber and transcript.Sink say. They hear a tone; whether
+// and what words they make of it does not matter.
+func TestTranscriber(t *testing.T, newTranscriber func(t *testing.T) transcript.Transcriber) {
 	for _, rule := range rules {
 		t.Run(rule.name, func(t *testing.T) {
-			if err := rule.check(t.Context(), new(t)); err != nil {
+			if err := rule.check(t.Context(), newTranscriber(t)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -244,7 +244,7 @@ func checkCloseContext(ctx context.Context, tr transcript.Transcriber) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		h.Close(ended)
+		_ = h.Close(ended) // whatever it says, if it only returns
 	}()
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
