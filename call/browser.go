@@ -67,7 +67,8 @@ func (s *Service) invite(ctx context.Context, inv Invitation) (Ticket, error) {
 		return Ticket{}, err
 	}
 	now := time.Now()
-	return Ticket{CallID: l.id, Ticket: s.tokens.issue(l, now), ExpiresAt: now.Add(tokenLife)}, nil
+	life := min(tokenLife, l.limits.media+l.limits.ring) // then the call ends: see inAdmitted
+	return Ticket{CallID: l.id, Ticket: s.tokens.issue(l, now), ExpiresAt: now.Add(life)}, nil
 }
 
 // serveBrowser admits a browser that shows a ticket.

@@ -15,7 +15,6 @@ const (
 	socketsDeadline    = 2 * time.Second
 	recordingDeadline  = 5 * time.Second
 	transcriptDeadline = 5 * time.Second
-	metricsDeadline    = time.Second
 	recordDeadline     = 5 * time.Second
 )
 

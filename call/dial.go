@@ -36,10 +36,9 @@ func (l *live) dial() {
 		// the id to hang up by.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
 		defer cancel()
-		id, err := l.provider.Dial(ctx, req)
+		err := contain(func() (err error) { leg, err = l.provider.Dial(ctx, req); return err })
 		last = err
 		if err == nil {
-			leg = id
 			return nil
 		}
 		switch telephony.OutcomeOf(err) {
@@ -112,7 +111,7 @@ func (l *live) hangup() {
 			}
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
-		err = l.provider.Hangup(ctx, leg)
+		err = contain(func() error { return l.provider.Hangup(ctx, leg) })
 		cancel()
 		if err == nil {
 			l.tell(input{kind: inHungUp})
@@ -127,7 +126,8 @@ func (l *live) hangup() {
 func (l *live) check(leg string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
 	defer cancel()
-	e, err := l.provider.Status(ctx, leg)
+	var e telephony.Event
+	err := contain(func() (err error) { e, err = l.provider.Status(ctx, leg); return err })
 	switch {
 	case errors.Is(err, telephony.ErrCallGone):
 		l.tell(input{kind: inNotFound})
@@ -151,7 +151,8 @@ func (l *live) search() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
 	defer cancel()
 	created := l.snapshot().CreatedAt.Truncate(time.Second) // carriers count seconds
-	found, err := f.Find(ctx, l.dialRequest(), created)
+	var found []telephony.Event
+	err := contain(func() (err error) { found, err = f.Find(ctx, l.dialRequest(), created); return err })
 	if err != nil {
 		l.log.Warn("carrier could not be searched", "err", err)
 	}

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -13,8 +14,13 @@ import (
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
-// maxWebhook is the largest webhook that is read, in bytes.
-const maxWebhook = 64 << 10
+const (
+	// maxWebhook is the largest webhook that is read, in bytes.
+	maxWebhook = 64 << 10
+	// webhookTimeout bounds what router and store may take to answer one; a
+	// carrier gives up on us after little more.
+	webhookTimeout = 5 * time.Second
+)
 
 // Handler serves what carriers ask for below Config.PublicURL:
 //
@@ -99,6 +105,8 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 		return
 	}
 
+	ctx, cancel := context.WithTimeout(r.Context(), webhookTimeout)
+	defer cancel()
 	id := ""
 	if len(part) == 4 {
 		id = part[3]
@@ -106,13 +114,13 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 	var answer *telephony.Answer
 	switch part[2] {
 	case "incoming":
-		answer = s.incoming(r.Context(), provider, event)
+		answer = s.incoming(ctx, provider, event)
 	case "answer":
-		answer = s.picked(r.Context(), provider, id, event)
+		answer = s.picked(ctx, provider, id, event)
 	case "transfer":
 		answer = s.onward(provider, id)
 	case "status", "machine", "stream":
-		answer = s.reported(r.Context(), provider, id, event)
+		answer = s.reported(ctx, provider, id, event)
 	default:
 		http.NotFound(w, r)
 		return

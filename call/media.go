@@ -45,7 +45,7 @@ func (m *media) Start(start stream.Start) error {
 	if c.State >= Ending {
 		return ErrEnded
 	}
-	if c.ProviderCallID != "" && start.CallID != "" && start.CallID != c.ProviderCallID {
+	if c.ProviderCallID != "" && start.CallID != c.ProviderCallID {
 		return fmt.Errorf("stream is of another call")
 	}
 	s.format = start.Format

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -377,7 +377,7 @@ func TestAgentThatFails(t *testing.T) {
 				if c.State != call.Completed || c.Cause != tt.cause {
 					t.Errorf("%v, %q", c.State, c.Cause)
 				}
-				if slices.Contains([]string{c.Detail}, "secret") {
+				if strings.Contains(c.Detail, "secret") || strings.Contains(c.Detail, callee) {
 					t.Errorf("detail %q", c.Detail)
 				}
 			})
