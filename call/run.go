@@ -87,7 +87,10 @@ func (l *live) create(ctx context.Context) (existing *Call, err error) {
 	first := l.stamp(Event{Type: EventState, State: l.record.State})
 	record := l.record.Clone()
 	l.mu.Unlock()
-	existing, err = l.svc.cfg.Store.Create(ctx, record, []Event{first})
+	err = contain(func() (err error) {
+		existing, err = l.svc.cfg.Store.Create(ctx, record, []Event{first})
+		return err
+	})
 	if err == nil && existing == nil {
 		l.writer.version = record.Version
 		l.svc.subs.publish(first)

@@ -18,7 +18,9 @@ import (
 // Utterance is something for the caller to hear.
 type Utterance struct {
 	// Audio is played to its end, at any rate that audio.Resample knows. If it
-	// is an io.Closer it is closed when it has been played or cut off.
+	// is an io.Closer it is closed when it has been played or cut off. One that
+	// is cut off while it does not return is closed when it does; what is said
+	// next does not wait for it.
 	Audio audio.Reader
 	// Text is what Audio says. It goes into the transcript once it was heard, cut
 	// to what was heard if it was cut off. Empty: nothing is noted.
