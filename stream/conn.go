@@ -75,6 +75,9 @@ type Conn struct {
 	ponging bool
 	read    time.Duration // when something came last
 	pinged  time.Duration
+	sending bool  // one goroutine is, and has wr
+	waiting bool  // the writer waits for that
+	unsent  error // why another goroutine than the writer could not send
 	ending  bool
 	cause   error // of the end; nil if it is orderly
 	ended   time.Duration
@@ -232,8 +235,9 @@ func (c *Conn) Format() audio.Format {
 // Write takes samples at the rate of the Format, to be heard after all that was
 // written before. It blocks while there is no room for them, and returns how
 // many it took: fewer than len(pcm) only with ErrCleared, if a Clear overtook it
-// while it waited, ErrClosed after the end, or ErrNotStarted before Start. One
-// goroutine writes at a time. pcm is not kept.
+// while it waited, ErrClosed after the end, or ErrNotStarted before Start. What
+// is due at once it sends itself, for which it may wait for the network, as long
+// as Gate.WriteTimeout at most. One goroutine writes at a time. pcm is not kept.
 func (c *Conn) Write(pcm []int16) (int, error) { return c.WriteIn(c.Generation(), pcm) }
 
 // Generation counts the Clears so far.
@@ -260,7 +264,7 @@ func (c *Conn) WriteIn(generation int, pcm []int16) (int, error) {
 			return taken, ErrCleared
 		}
 		taken += c.out.write(pcm[taken:], c.now())
-		c.poke()
+		c.sendNow()
 		if taken == len(pcm) {
 			return taken, nil
 		}

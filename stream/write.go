@@ -9,7 +9,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// writer is what belongs to the goroutine that writes.
+// writer is what belongs to the goroutine that sends; timerAt always to that of
+// write.
 type writer struct {
 	buf     []byte // one message
 	scratch []byte // one packet
@@ -36,6 +37,7 @@ const (
 	stepSend
 	stepTell
 	stepFail // the stream is to end
+	stepLost // it cannot be written to
 	stepEnd  // it ends
 )
 
@@ -55,12 +57,58 @@ func (c *Conn) write(h Handler) {
 				c.fail(err)
 				return
 			}
+			c.mu.Lock()
 			c.sent(s)
+			c.sending = false
+			c.mu.Unlock()
+		case stepLost:
+			c.fail(s.err)
+			return
 		case stepEnd:
 			c.sayGoodbye()
 			return
 		}
 	}
+}
+
+// sendNow sends the packet that has just been written, if it is due and nothing
+// goes before it, on the goroutine that wrote it: to wake the writer for every
+// packet costs more than to make and send it does outside the kernel. All else
+// is left to the writer. c.mu is held, but not while sending.
+func (c *Conn) sendNow() {
+	s, ok := c.duePacket()
+	if !ok {
+		c.poke()
+		return
+	}
+	c.sending = true
+	c.mu.Unlock()
+	err := c.send(s.opcode, s.data)
+	c.mu.Lock()
+	c.sending = false
+	if err != nil {
+		c.unsent = err
+	} else {
+		c.sent(s)
+	}
+	if c.waiting || err != nil || c.out.written > c.out.sent {
+		c.waiting = false
+		c.poke()
+	}
+}
+
+// duePacket is the packet that is to be sent at once, if that is all there is to
+// do. c.mu is held.
+func (c *Conn) duePacket() (step, bool) {
+	if c.sending || c.ending || c.ponging || !c.started || c.out.clearIt || len(c.queue) > 0 || len(c.out.marks) > 0 {
+		return step{}, false
+	}
+	now := c.now()
+	_, n, at := c.out.sendable(now, c.lead)
+	if n == 0 {
+		return step{}, false
+	}
+	return c.media(n, now-at), true
 }
 
 // sleep waits until there may be something to do.
@@ -72,11 +120,26 @@ func (c *Conn) sleep(at time.Duration) {
 	<-c.wake
 }
 
-// nextStep decides in one place what goes out next.
+// nextStep decides what the writer does next: all that goes out is decided here,
+// except for packets that leave at once; see sendNow.
 func (c *Conn) nextStep() step {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.sending {
+		c.waiting = true
+		return step{kind: stepWait, at: c.now() + c.gate.writeTimeout()} // or a poke
+	}
+	s := c.decide()
+	c.sending = s.kind == stepSend
+	return s
+}
+
+// decide is nextStep while nobody sends. c.mu is held.
+func (c *Conn) decide() step {
 	now := c.now()
+	if c.unsent != nil {
+		return step{kind: stepLost, err: c.unsent}
+	}
 	if c.ending {
 		return step{kind: stepEnd}
 	}
@@ -179,11 +242,9 @@ func (c *Conn) send(opcode int, data []byte) error {
 	return c.ws.WriteMessage(opcode, data)
 }
 
-// sent notes that a message has left.
+// sent notes that a message has left. c.mu is held.
 func (c *Conn) sent(s step) {
 	now := c.now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.stats.MessagesOut++
 	c.stats.BytesOut += int64(len(s.data))
 	if s.samples > 0 {
