@@ -169,7 +169,7 @@ func TestHangupWhileTheRecordingBegins(t *testing.T) {
 					t.Fatal(err)
 				}
 				began := time.Now()
-				c = o.wait(c.ID)
+				o.wait(c.ID)
 				if took := time.Since(began); took > 4*time.Second {
 					t.Errorf("the end took %v", took)
 				}

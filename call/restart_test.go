@@ -60,7 +60,10 @@ type busyCarrier struct {
 func (b *busyCarrier) Hangup(context.Context, string) error {
 	n := b.now.Add(1)
 	defer b.now.Add(-1)
-	for most := b.most.Load(); n > most && !b.most.CompareAndSwap(most, n); most = b.most.Load() {
+	for most := b.most.Load(); n > most; most = b.most.Load() {
+		if b.most.CompareAndSwap(most, n) {
+			break
+		}
 	}
 	time.Sleep(100 * time.Millisecond)
 	return nil
