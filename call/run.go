@@ -134,6 +134,7 @@ func (l *live) run() {
 
 // take applies one input and does what follows from it.
 func (l *live) take(in input) {
+	in.detail = telephony.Mask(in.detail) // it may come from anybody's error
 	before := l.life
 	next, todo := apply(before, in, l.limits)
 	l.life = next
@@ -169,8 +170,11 @@ func (l *live) note(before life) {
 	if l.life.Leg != before.Leg && !l.svc.bind(l, legKey{l.provider.Name(), l.life.Leg}) {
 		l.log.Error("carrier id belongs to another live call", "provider_call_id", l.life.Leg)
 	}
-	if l.life.State >= Ending {
+	switch {
+	case l.life.State >= Ending:
 		l.cancel(&EndError{Cause: l.life.Cause})
+	case l.life.Transferred && l.life.Stream == streamGone:
+		l.cancel(&EndError{Cause: Transferred}) // the call goes on without its agent
 	}
 	if l.life == before {
 		return
@@ -216,6 +220,7 @@ func (l *live) remember() {
 func (l *live) stamp(e Event) Event {
 	l.seq++
 	e.CallID, e.Tenant, e.Seq, e.At = l.id, l.record.Tenant, l.seq, time.Now()
+	e.Detail = telephony.Mask(e.Detail)
 	if e.Type != EventState {
 		e.State = l.record.State
 	}

@@ -26,6 +26,10 @@ func page() http.Handler {
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 			return
 		}
+		if r.URL.Path == "/favicon.ico" { // browsers ask for it, whatever the page says
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		h := w.Header()
 		h.Set("Content-Security-Policy", pagePolicy)
 		h.Set("X-Content-Type-Options", "nosniff")

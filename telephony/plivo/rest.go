@@ -109,7 +109,7 @@ func (x *exchange) mask(message string) string {
 	if x.p.AuthID != "" {
 		message = strings.ReplaceAll(message, x.p.AuthID, "[account]")
 	}
-	return guard.Mask(message)
+	return telephony.Mask(message)
 }
 
 // isGone tells that the carrier knows of nothing with that id.

@@ -138,7 +138,7 @@ func (x *exchange) mask(message string) string {
 	if x.p.AccountSID != "" {
 		message = strings.ReplaceAll(message, x.p.AccountSID, "[account]")
 	}
-	return guard.Mask(message)
+	return telephony.Mask(message)
 }
 
 // reasons are the codes of Twilio's error dictionary that say more than the
