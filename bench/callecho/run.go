@@ -84,6 +84,7 @@ type Footprint struct {
 	Calls    int
 	InUse    float64 // bytes of heap spans and stacks
 	Live     float64 // bytes of objects and stacks
+	Stacks   float64 // bytes of stacks
 	Resident float64 // bytes in RAM, which do not shrink
 }
 
@@ -128,7 +129,7 @@ func (s *Starter) Idle(mode Mode, calls int, speech []int16) (f Footprint, err e
 	each := func(b, a uint64) float64 { return (float64(a) - float64(b)) / float64(calls) }
 	return Footprint{
 		Mode: mode, Calls: calls,
-		InUse: each(before.InUse, after.InUse), Live: each(before.Live, after.Live),
+		InUse: each(before.InUse, after.InUse), Live: each(before.Live, after.Live), Stacks: each(before.Stacks, after.Stacks),
 		Resident: each(uint64(resident), uint64(child.Resident())),
 	}, nil
 }

@@ -35,6 +35,7 @@ type Stats struct {
 	TotalAlloc uint64 // bytes allocated so far
 	InUse      uint64 // bytes of spans of the heap and of stacks
 	Live       uint64 // bytes of objects and stacks
+	Stacks     uint64 // bytes of stacks
 	Goroutines int
 }
 
@@ -83,7 +84,7 @@ func readStats() Stats {
 	runtime.ReadMemStats(&m)
 	return Stats{
 		Mallocs: m.Mallocs, TotalAlloc: m.TotalAlloc,
-		InUse: m.HeapInuse + m.StackInuse, Live: m.HeapAlloc + m.StackInuse,
+		InUse: m.HeapInuse + m.StackInuse, Live: m.HeapAlloc + m.StackInuse, Stacks: m.StackInuse,
 		Goroutines: runtime.NumGoroutine(),
 	}
 }

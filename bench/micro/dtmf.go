@@ -28,6 +28,8 @@ var dials = []dial{
 	{name: "plain", ms: 60, low: -12, high: -12},
 	{name: "10 dB of noise", ms: 60, low: -20, high: -20, noise: 10},
 	{name: "40 ms tones and gaps", ms: 40, low: -12, high: -12},
+	{name: "twist 6 dB", ms: 60, low: -10, high: -16},
+	{name: "reverse twist 3 dB", ms: 60, low: -13, high: -10},
 	{name: "twist 8 dB", ms: 60, low: -10, high: -18},
 	{name: "reverse twist 4 dB", ms: 60, low: -14, high: -10},
 	{name: "tones off by 1.5 %", ms: 60, low: -12, high: -12, lowOff: 0.015, highOff: -0.015},
@@ -225,8 +227,9 @@ func Keys(s measure.Settings, takes int) ([]report.Goal, []report.Table, error) 
 }
 
 func keyGoals(s measure.Settings, sum, peerSum int, verdict report.Verdict) ([]report.Goal, error) {
-	errors := report.Goal{Number: 13, What: "DTMF errors on each of 7 kinds of sound, against spandsp", Section: "dtmf",
-		Want: "no more on any", Ours: fmt.Sprintf("%d in all", sum), Peer: fmt.Sprintf("%d in all", peerSum), Met: verdict}
+	errors := report.Goal{Number: 13, What: fmt.Sprintf("DTMF errors on each of %d kinds of sound, against spandsp", len(dials)), Section: "dtmf",
+		Want: "no more on any", Ours: fmt.Sprintf("%d in all", sum), Peer: fmt.Sprintf("%d in all", peerSum), Met: verdict,
+		Note: "a twist of 8 dB, of −4 dB and an error of 1.5 % are the very limits of ITU-T Q.24; spandsp's own limits are close to them on the other side."}
 	talk := report.Goal{Number: 13, What: "DTMF talk-off", Section: "dtmf", Want: "0"}
 	speed := report.Goal{Number: 13, What: "DTMF, cost of 20 ms, against spandsp", Section: "dtmf", Want: "≥ 0.90 ×"}
 

@@ -3,13 +3,16 @@
 It tells its address in one line and ends when its standard input does.
 """
 
-import audioop
 import base64
 import json
 import os
 import socket
 import sys
 import threading
+import warnings
+
+warnings.simplefilter("ignore", DeprecationWarning)
+import audioop
 
 import uvicorn
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect

@@ -33,8 +33,8 @@ func (s *session) rounds(n, calls int, modes ...callecho.Mode) (rounds, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.say("    %4d calls  %-8s %5.1f µs a frame, %5.2f allocations, delay p50 %v p99 %v, %d lost",
-				calls, mode, micros(run.CPU), run.Allocs, short(run.P50), short(run.P99), lost(run))
+			s.say("    %4d calls  %-8s %5.1f µs a frame, %5.2f allocations, delay p50 %v p99 %v, carrier late by %v, %d lost",
+				calls, mode, micros(run.CPU), run.Allocs, short(run.P50), short(run.P99), short(run.Lag), lost(run))
 			all[mode] = append(all[mode], run)
 		}
 	}
@@ -259,17 +259,18 @@ func (s *session) idle() error {
 	found := map[callecho.Mode]callecho.Footprint{}
 	table := report.Table{
 		Title:  fmt.Sprintf("Memory of an idle call (%d calls)", calls),
-		Header: []string{"Server", "Heap and stacks", "of which live", "Resident"},
+		Header: []string{"Server", "Heap and stacks", "of which live", "of which stacks", "Resident"},
 	}
 	for _, mode := range []callecho.Mode{callecho.TCP, callecho.Naive, callecho.Stream, callecho.CallDry, callecho.Call} {
 		f, err := s.starter.Idle(mode, calls, s.words)
 		if err != nil {
 			return err
 		}
-		s.say("    %-8s %.1f KiB, live %.1f, resident %.1f", mode, kib(f.InUse), kib(f.Live), kib(f.Resident))
+		s.say("    %-8s %.1f KiB, live %.1f, stacks %.1f, resident %.1f", mode, kib(f.InUse), kib(f.Live), kib(f.Stacks), kib(f.Resident))
 		found[mode] = f
 		table.Rows = append(table.Rows, []string{title(mode),
-			fmt.Sprintf("%.1f KiB", kib(f.InUse)), fmt.Sprintf("%.1f KiB", kib(f.Live)), fmt.Sprintf("%.1f KiB", kib(f.Resident))})
+			fmt.Sprintf("%.1f KiB", kib(f.InUse)), fmt.Sprintf("%.1f KiB", kib(f.Live)),
+			fmt.Sprintf("%.1f KiB", kib(f.Stacks)), fmt.Sprintf("%.1f KiB", kib(f.Resident))})
 	}
 	s.report.Tables = append(s.report.Tables, table)
 	ours, naive := found[callecho.Stream].InUse, found[callecho.Naive].InUse

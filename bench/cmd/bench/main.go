@@ -7,9 +7,14 @@
 // most. Without -only all of them run, and the table goes to
 // docs/performance.md.
 //
+//	bench try [-mode mode] [-calls n] [-span time] [-profiles directory]
+//
+// puts one load on one server, to look into it.
+//
 //	bench serve -mode mode [-profile file]
 //
-// is what it starts as the servers that are measured.
+// is what it starts as the servers that are measured: tcp, naive, stream, call,
+// calldry (which does not record), fastapi and node.
 package main
 
 import (
@@ -29,11 +34,16 @@ import (
 )
 
 func main() {
-	run := bench
-	if len(os.Args) > 1 && os.Args[1] == "serve" {
-		run = serve
+	run, args := bench, os.Args[1:]
+	if len(args) > 0 {
+		switch args[0] {
+		case "serve":
+			run, args = serve, args[1:]
+		case "try":
+			run, args = try, args[1:]
+		}
 	}
-	if err := run(os.Args[1:]); err != nil {
+	if err := run(args); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -43,8 +53,30 @@ func serve(args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ExitOnError)
 	mode := flags.String("mode", string(callecho.Stream), "which server")
 	profile := flags.String("profile", "", "write a profile of the processor time to this file")
-	_ = flags.Parse(args[1:]) // exits on an error
+	_ = flags.Parse(args) // exits on an error
 	return callecho.Serve(callecho.Mode(*mode), os.Stdin, os.Stdout, *profile)
+}
+
+func try(args []string) error {
+	flags := flag.NewFlagSet("try", flag.ExitOnError)
+	mode := flags.String("mode", string(callecho.Stream), "which server")
+	calls := flags.Int("calls", 400, "how many calls")
+	span := flags.Duration("span", 5*time.Second, "how long to measure")
+	warm := flags.Duration("warm", time.Second, "how long to wait before that")
+	profiles := flags.String("profiles", "", "a directory for a profile of the processor time")
+	_ = flags.Parse(args) // exits on an error
+	root, err := speech.Root()
+	if err != nil {
+		return err
+	}
+	words, err := speech.Whole()
+	if err != nil {
+		return err
+	}
+	starter := callecho.Starter{Peers: filepath.Join(root, "bench", "callecho", "peers"), Profiles: *profiles}
+	run, err := starter.Try(callecho.Mode(*mode), callecho.Load{Calls: *calls, Warm: *warm, Measure: *span}, words)
+	fmt.Printf("%+v\n", run)
+	return err
 }
 
 // session is one run of the benchmark.
@@ -55,6 +87,7 @@ type session struct {
 	words   []int16
 	report  report.Report
 	begin   time.Time
+	load    string // of the machine, at the beginning
 }
 
 // sections are the parts, in the order in which they run.
@@ -106,22 +139,20 @@ func bench(args []string) error {
 		return err
 	}
 	s := &session{
-		quick: *quick, micro: measure.Full, words: words, begin: time.Now(),
+		quick: *quick, micro: measure.Full, words: words, begin: time.Now(), load: loadAverage(),
 		starter: callecho.Starter{Peers: filepath.Join(root, "bench", "callecho", "peers"), Profiles: *profiles},
 	}
 	if s.quick {
 		s.micro = measure.Quick
 	}
-	if err := s.run(chosen); err != nil {
-		return err
-	}
+	failed := s.run(chosen)
 	s.report.Intro, s.report.Outro = intro(s), outro
 	fmt.Println()
 	if err := s.report.WriteText(os.Stdout); err != nil {
 		return err
 	}
-	if *out == "" {
-		return nil
+	if *out == "" || failed != nil {
+		return failed
 	}
 	return s.write(*out)
 }
