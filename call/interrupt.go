@@ -20,7 +20,7 @@ type Interruption struct {
 	// Zero: 60 ms. What the detector needs to be sure is part of it.
 	MinSpeech time.Duration
 	// Confirm is how long the caller must go on, in mode PauseAndConfirm, for
-	// the agent to be cut off. Zero: 300 ms.
+	// the agent to be cut off. Zero: 400 ms.
 	Confirm time.Duration
 	// IgnoreKeys lets the agent go on when the caller presses a key. Otherwise a
 	// key cuts it off at once.
@@ -56,7 +56,7 @@ func (i Interruption) Validate() error {
 
 const (
 	defaultMinSpeech = 60 * time.Millisecond
-	defaultConfirm   = 300 * time.Millisecond
+	defaultConfirm   = 400 * time.Millisecond
 )
 
 // Backchannel reports whether text is nothing but what people say to show that

@@ -27,7 +27,7 @@ func TestInterrupter(t *testing.T) {
 	}{{
 		name:   "speech that goes on pauses, then interrupts, once",
 		frames: []frame{{until: 100 * ms}, {until: 2000 * ms, speaking: true}},
-		want:   []act{{160 * ms, pause}, {460 * ms, interrupt}},
+		want:   []act{{160 * ms, pause}, {560 * ms, interrupt}},
 	}, {
 		name:   "a cough pauses and resumes",
 		frames: []frame{{until: 100 * ms}, {until: 300 * ms, speaking: true}, {until: 1000 * ms}},

@@ -37,6 +37,13 @@ type media struct {
 // startTimeout bounds what a recorder and a recogniser may take to begin.
 const startTimeout = 2 * time.Second
 
+// An interruption must be noticed sooner than a detector is usually sure; what
+// is then confirmed, or taken back, is up to the interrupter.
+const (
+	detectorSpeech   = 40 * time.Millisecond
+	detectorHangover = 100 * time.Millisecond
+)
+
 // Start begins the session.
 func (m *media) Start(start stream.Start) error {
 	s := m.session
@@ -52,7 +59,9 @@ func (m *media) Start(start stream.Start) error {
 	s.startedAt = time.Now()
 	s.inbox.open(start.Format.Rate)
 	var err error
-	if m.detector, err = audio.NewDetector(audio.DetectorConfig{Rate: start.Format.Rate}); err != nil {
+	if m.detector, err = audio.NewDetector(audio.DetectorConfig{
+		Rate: start.Format.Rate, MinSpeech: detectorSpeech, Hangover: detectorHangover,
+	}); err != nil {
 		return err
 	}
 	m.activity = make([]audio.Activity, 0, 8)
