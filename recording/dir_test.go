@@ -148,7 +148,7 @@ func TestDirValidate(t *testing.T) {
 	}
 }
 
-// F61.
+// The directory is removed during a call.
 func TestDirThatIsRemovedDuringACall(t *testing.T) {
 	d := &Dir{Path: filepath.Join(t.TempDir(), "recordings")}
 	sink := record(t, &WAV{Storage: d})
@@ -191,7 +191,7 @@ func unfinished(told, held int64, more ...byte) []byte {
 	return append(data, more...)
 }
 
-// F58.
+// The process was killed during a call.
 func TestDirSalvagesWhatAKilledProcessLeft(t *testing.T) {
 	tests := []struct {
 		name    string

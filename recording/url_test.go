@@ -84,7 +84,7 @@ func TestDirServesItsAddresses(t *testing.T) {
 	}
 }
 
-// F110.
+// Old and made-up addresses open nothing.
 func TestDirAddressesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, h := served(t)

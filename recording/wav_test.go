@@ -352,7 +352,7 @@ func TestWAVBelievesALongSilenceThatReallyPassed(t *testing.T) {
 	})
 }
 
-// F58: whatever moment the process is killed at, the file plays, and is at most
+// Whatever moment the process is killed at, the file plays, and is at most
 // a second behind.
 func TestWAVFilePlaysAtEveryMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -394,7 +394,7 @@ func TestWAVFilePlaysAtEveryMoment(t *testing.T) {
 	})
 }
 
-// F62: the disk stalls; what does not fit is counted to the sample, and silence
+// The disk stalls; what does not fit is counted to the sample, and silence
 // stands in its place.
 func TestWAVCountsExactlyWhatASlowDiskCosts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -430,7 +430,7 @@ func TestWAVCountsExactlyWhatASlowDiskCosts(t *testing.T) {
 	})
 }
 
-// F57.
+// Two seconds of frames come at once.
 func TestWAVLosesNothingOfABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var st Memory
@@ -448,7 +448,7 @@ func TestWAVLosesNothingOfABurst(t *testing.T) {
 
 var errDisk = errors.New("no space left")
 
-// F59: the disk is full after some bytes; the file ends at exactly the last
+// The disk is full after some bytes; the file ends at exactly the last
 // whole sample.
 func TestWAVOnAFullDiskEndsTruncatedAtItsExactLength(t *testing.T) {
 	for _, room := range []int64{44, 45, 48, 44 + 4*4000, 44 + 4*4000 + 3, 100_002} {
@@ -480,7 +480,7 @@ func TestWAVOnAFullDiskEndsTruncatedAtItsExactLength(t *testing.T) {
 	}
 }
 
-// F63: what the device refused is never reported as complete.
+// What the device refused is never reported as complete.
 func TestWAVNeverReportsAsCompleteWhatFailed(t *testing.T) {
 	tests := []struct {
 		name string
@@ -790,7 +790,7 @@ func TestWAVValidate(t *testing.T) {
 	}
 }
 
-// F66: whatever the id, the key is one, and no two ids have the same.
+// Whatever the id, the key is one, and no two ids have the same.
 func TestCallKeyOfHostileIDs(t *testing.T) {
 	ids := []string{"", "a", "A", "../../etc/passwd", "..", ".", "/", "a/b", "a_b", "a\\b", "a\x00b", "a b", "ümlaut", "\xff\xfe",
 		strings.Repeat("x", 128), strings.Repeat("x", 129), strings.Repeat("x", 4096), strings.Repeat("/", 4096), "CON", "a.wav", " ", "\n"}

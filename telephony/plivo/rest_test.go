@@ -260,7 +260,7 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 	}
 }
 
-// F21 to F28: whatever comes back, one create has left.
+// Whatever comes back, one create has left.
 func TestOneCreateLeavesWhateverComesBack(t *testing.T) {
 	hijack := func(end func(net.Conn)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {

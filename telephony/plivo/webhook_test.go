@@ -506,7 +506,7 @@ func TestNoncesAreForgottenOldestFirst(t *testing.T) {
 	}
 }
 
-// F99, F100: whoever saw signed requests can neither change nor reshape them,
+// Whoever saw signed requests can neither change nor reshape them,
 // and a repeated one is known by its ID.
 func TestForgedAndReshapedWebhooks(t *testing.T) {
 	counts := make(map[string]int)

@@ -312,7 +312,7 @@ func TestSignedJSONIsAboutNoCall(t *testing.T) {
 	}
 }
 
-// F99, F100: whoever saw signed requests can neither change nor reshape them,
+// Whoever saw signed requests can neither change nor reshape them,
 // and a repeated one is known by its ID, whatever its headers say.
 func TestForgedAndReshapedWebhooks(t *testing.T) {
 	counts := make(map[string]int)
