@@ -63,6 +63,9 @@ type Config struct {
 
 	// MaxCalls is how many calls may be live at once. Zero: 1,000.
 	MaxCalls int
+	// DialsPerSecond is how fast each provider is asked to place calls; more
+	// wait their turn, in order, up to 10,000. Zero: as fast as they come.
+	DialsPerSecond float64
 	// RingTimeout ends a call that nobody answers. Zero: 60 s. Whole seconds.
 	RingTimeout time.Duration
 	// MaxDuration ends a call, whatever it is doing. Zero: one hour.
@@ -166,7 +169,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.NoMedia, defaultNoMedia)
 	setDefault(&c.AgentGrace, defaultAgentGrace)
 	if c.MaxCalls < 0 || c.RingTimeout < time.Second || c.MaxDuration < time.Second ||
-		c.NoMedia < 0 || c.AgentGrace < 0 || c.Silence < 0 {
+		c.NoMedia < 0 || c.DialsPerSecond < 0 || c.AgentGrace < 0 || c.Silence < 0 {
 		return c, errors.New("a limit is negative, or RingTimeout or MaxDuration is below a second")
 	}
 	return c, c.validateParts()

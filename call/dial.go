@@ -26,11 +26,18 @@ const (
 // carrier certainly has not acted on it; what is ambiguous never is.
 func (l *live) dial() {
 	req := l.dialRequest()
+	pace := l.svc.paces[l.provider.Name()]
 	var leg string
 	var last error
 	attempt := func() error {
-		if l.ctx.Err() != nil {
-			return backoff.Permanent(errGivenUp)
+		if err := pace.wait(l.ctx); err != nil {
+			if errors.Is(err, errPaced) {
+				last = &telephony.Error{
+					Provider: l.provider.Name(), Op: "dial", Outcome: telephony.NotSent,
+					Reason: telephony.ErrThrottled, Err: err,
+				}
+			}
+			return backoff.Permanent(err)
 		}
 		// The request is not cut off when the call is given up: its reply brings
 		// the id to hang up by.
@@ -42,7 +49,10 @@ func (l *live) dial() {
 			return nil
 		}
 		switch telephony.OutcomeOf(err) {
-		case telephony.NotSent, telephony.Throttled:
+		case telephony.Throttled:
+			pace.hold(retryAfter(err))
+			return err
+		case telephony.NotSent:
 			return err
 		}
 		return backoff.Permanent(err)
@@ -63,7 +73,14 @@ func (l *live) dial() {
 	l.tell(in)
 }
 
-var errGivenUp = errors.New("call was given up before it was dialed")
+// retryAfter is how long a carrier that is asked too much wants to be left alone.
+func retryAfter(err error) time.Duration {
+	var e *telephony.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		return e.RetryAfter
+	}
+	return dialPauseFirst
+}
 
 func (l *live) dialRequest() *telephony.DialRequest {
 	c := l.snapshot()

@@ -152,3 +152,49 @@ func TestBadSockets(t *testing.T) {
 		})
 	}
 }
+
+// Many calls to a carrier that throttles in bursts go out at the
+// configured pace, in the end all of them, and none twice.
+func TestDialsKeepTheirPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const calls = 300
+		throttles := func(n int) sim.CreateFault {
+			if n%50 < 3 {
+				return sim.Throttled(2 * time.Second)
+			}
+			return sim.CreateFault{}
+		}
+		o := newOffice(t, hello(100*time.Millisecond), func(c *call.Config) {
+			quiet(c)
+			c.DialsPerSecond = 20
+		}, sim.Faults{Create: throttles})
+		o.Carrier.Otherwise(sim.Behavior{})
+		var ids []string
+		for range calls {
+			ids = append(ids, o.place(call.Options{}).ID)
+		}
+		for _, id := range ids {
+			if c := o.wait(id); c.State != call.Completed {
+				t.Errorf("a call ended %v, %q (%s)", c.State, c.Cause, c.Detail)
+			}
+		}
+		placed := o.Carrier.Calls()
+		if len(placed) != calls {
+			t.Errorf("%d calls were placed, want %d", len(placed), calls)
+		}
+		most := 0
+		for i, first := range placed {
+			n := 0
+			for _, k := range placed[i:] {
+				if k.Created.Sub(first.Created) < time.Second {
+					n++
+				}
+			}
+			most = max(most, n)
+		}
+		if most > 20 {
+			t.Errorf("%d calls were placed within a second, want at most 20", most)
+		}
+		t.Logf("%d calls, at most %d in a second, throttled %d times", calls, most, o.Carrier.Fired()[sim.FaultCreate])
+	})
+}

@@ -23,6 +23,7 @@ type Service struct {
 	cfg       Config
 	log       *slog.Logger
 	providers map[string]Provider
+	paces     map[string]*pace // by provider
 	tokens    tokens
 	subs      subscriptions
 	counts    counts
@@ -52,12 +53,14 @@ func New(cfg Config) (*Service, error) {
 		cfg:       cfg,
 		log:       cfg.Logger,
 		providers: make(map[string]Provider, len(cfg.Providers)),
+		paces:     make(map[string]*pace, len(cfg.Providers)),
 		live:      make(map[string]*live),
 		legs:      make(map[legKey]*live),
 		empty:     make(chan struct{}),
 	}
 	for _, p := range cfg.Providers {
 		s.providers[p.Name()] = p
+		s.paces[p.Name()] = newPace(cfg.DialsPerSecond)
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
