@@ -89,6 +89,7 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 		Store:                store,
 		Policy:               call.Destinations{AllowPrefixes: cfg.dialAllow},
 		MaxCalls:             cfg.maxCalls,
+		DialsPerSecond:       cfg.callsPerSecond,
 		RingTimeout:          cfg.ringTimeout,
 		MaxDuration:          cfg.maxDuration,
 		Silence:              cfg.silence,

@@ -29,6 +29,7 @@ type settings struct {
 	recordings     string // a directory
 	defaultAgent   string
 	maxCalls       int
+	callsPerSecond float64
 	dialAllow      []string
 	maxDuration    time.Duration
 	silence        time.Duration
@@ -112,6 +113,13 @@ var table = []setting{
 		}
 		return nil
 	}},
+	{"CALLS_PER_SECOND", "1", "how fast each carrier is asked to place calls; more wait in order", func(s *settings, v string) (err error) {
+		s.callsPerSecond, err = strconv.ParseFloat(v, 64)
+		if err != nil || !(s.callsPerSecond > 0 && s.callsPerSecond <= 1000) {
+			return fmt.Errorf("%q is not a number above 0, and at most 1000", v)
+		}
+		return nil
+	}},
 	{"DIAL_ALLOW", "", "prefixes of numbers that may be dialed, such as +1,+44; all ordinary numbers if left out", func(s *settings, v string) error {
 		s.dialAllow = splitList(v)
 		if (call.Destinations{AllowPrefixes: s.dialAllow}).Validate() != nil {
@@ -163,7 +171,7 @@ var table = []setting{
 
 // notHere are settings of features that this build does not have. Whoever sets
 // one counts on it.
-var notHere = []string{"TRANSCRIBER", "ROUTES", "CALLS_PER_SECOND", "DEEPGRAM_URL", "GOOGLE_SPEECH_ENDPOINT", "OPENAI_BASE_URL", "PLIVO_API_URL"}
+var notHere = []string{"TRANSCRIBER", "ROUTES", "DEEPGRAM_URL", "GOOGLE_SPEECH_ENDPOINT", "OPENAI_BASE_URL", "PLIVO_API_URL"}
 
 func notInThisBuild(value string) error {
 	return fmt.Errorf("%q is not available in this build", value)

@@ -29,7 +29,7 @@ func TestSettings(t *testing.T) {
 	standard := func() *settings {
 		return &settings{
 			listenAddr: "127.0.0.1:8010", providers: []string{"sim"}, database: "sqlite:data/switchboard.db", recordings: "data/recordings",
-			defaultAgent: "receptionist", maxCalls: 1000, maxDuration: time.Hour, ringTimeout: time.Minute, drainTimeout: 30 * time.Second,
+			defaultAgent: "receptionist", maxCalls: 1000, callsPerSecond: 1, maxDuration: time.Hour, ringTimeout: time.Minute, drainTimeout: 30 * time.Second,
 			logFormat: "text",
 		}
 	}
@@ -107,6 +107,7 @@ func TestWrongSettingsAreRefusedInOneLine(t *testing.T) {
 		{"agent that is none", nil, []string{"DEFAULT_AGENT", "parrot"}, `DEFAULT_AGENT: "parrot"`},
 		{"agent of another build", nil, []string{"DEFAULT_AGENT", "realtime"}, `DEFAULT_AGENT: "realtime" is not available in this build`},
 		{"no calls", nil, []string{"MAX_CALLS", "0"}, "MAX_CALLS"},
+		{"no pace", nil, []string{"CALLS_PER_SECOND", "0"}, "CALLS_PER_SECOND"},
 		{"prefix without plus", nil, []string{"DIAL_ALLOW", "1"}, "DIAL_ALLOW"},
 		{"duration without unit", nil, []string{"MAX_DURATION", "60"}, "MAX_DURATION"},
 		{"duration of nothing", nil, []string{"RING_TIMEOUT", "0s"}, "RING_TIMEOUT"},
