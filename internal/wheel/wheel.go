@@ -1,10 +1,11 @@
 // Package wheel wakes many owners at their own times with one goroutine.
 //
 // A call needs to be woken every 20 ms, and ten thousand calls with a ticker
-// each spend a core on being woken. A wheel has slots of one millisecond, in
-// which entries lie as links of a list: to schedule one costs a few
-// instructions and no memory, and all that are due in the same millisecond are
-// woken together.
+// each spend a core on being woken. A wheel has slots of a quarter of a
+// millisecond, in which entries lie as links of a list: to schedule one costs a
+// few instructions and no memory, and all that have become due are woken
+// together. The slots are narrower than the millisecond by which a Go timer may
+// be late on Linux, so that they hardly add to it.
 package wheel
 
 import (
@@ -14,13 +15,13 @@ import (
 )
 
 const (
-	resolution = time.Millisecond
-	slots      = 4096 // 4.1 s; what is later than that is put on again
+	resolution = time.Millisecond / 4
+	slots      = 4096 // 1 s; what is later than that is put on again
 	mask       = slots - 1
 )
 
 // A Wheel calls entries back at their time: never early, and late by up to the
-// resolution of one millisecond and what the machine adds.
+// resolution of a quarter of a millisecond and what the machine adds.
 //
 // The zero value is ready for use, by many goroutines at once. Its goroutine
 // lives only while something is scheduled, and sleeps until the next entry.

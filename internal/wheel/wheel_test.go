@@ -48,7 +48,7 @@ func TestEntriesAreCalledInTheirMillisecond(t *testing.T) {
 func TestEntriesFarAwayAndAfterAStandstill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w Wheel
-		for _, after := range []time.Duration{0, -time.Hour, time.Millisecond, 4095 * time.Millisecond, 4096 * time.Millisecond, 4097 * time.Millisecond, time.Hour} {
+		for _, after := range []time.Duration{0, -time.Hour, time.Millisecond, (slots - 1) * resolution, slots * resolution, (slots + 1) * resolution, time.Hour} {
 			at := time.Now().Add(after)
 			called := make(chan time.Time, 1)
 			e := Entry{Func: func() { called <- time.Now() }}
