@@ -33,7 +33,7 @@ var rooms = map[string]struct {
 	"telephony/plivo":           {[]string{"audio", "telephony", "stream", "internal/guard", "internal/jsonscan"}, []string{"github.com/plivo/plivo-go"}, "a carrier, with its SDK"},
 	"telephony/sim":             {[]string{"audio", "telephony"}, []string{"github.com/gorilla/websocket"}, "a simulated carrier shares no code with the adapters it tests"},
 	"call":                      {[]string{"audio", "telephony", "stream", "routing", "recording", "transcript"}, []string{"github.com/cenkalti/backoff"}, "where all of it meets; no carrier, no SDK"},
-	"call/calltest":             {[]string{"audio", "call", "telephony", "telephony/sim", "telephony/twilio", "internal/memnet"}, []string{"github.com/google/go-cmp"}, "a telephone network for tests"},
+	"call/calltest":             {[]string{"audio", "call", "telephony", "telephony/sim", "telephony/twilio", "telephony/plivo", "internal/memnet"}, []string{"github.com/google/go-cmp"}, "telephone networks for tests, one for each carrier's adapter"},
 	"call/callhttp":             {[]string{"call", "recording", "telephony", "transcript"}, []string{"github.com/danielgtaylor/huma"}, "the REST API over a service"},
 	"call/sqlstore":             {[]string{"call", "telephony"}, []string{"modernc.org/sqlite"}, "records in a database"},
 	"internal/guard":            {[]string{"telephony"}, nil, "HTTP towards carriers"},

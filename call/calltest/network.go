@@ -16,6 +16,8 @@ import (
 
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/internal/memnet"
+	"github.com/switchboard-voice/switchboard/telephony"
+	"github.com/switchboard-voice/switchboard/telephony/plivo"
 	"github.com/switchboard-voice/switchboard/telephony/sim"
 	"github.com/switchboard-voice/switchboard/telephony/twilio"
 )
@@ -27,10 +29,19 @@ const PublicURL = "https://calls.test/phone/"
 // given no other.
 const Number = "+12025550100"
 
+// A Provider is what the adapters of a Network can do.
+type Provider interface {
+	call.Provider
+	telephony.Validator
+	telephony.Transferer
+	telephony.Finder
+}
+
 // Network is a telephone network. It is a call.Provider: give it to a Service,
-// then Connect the two.
+// then Connect the two. Its Provider does the same, and what else that adapter
+// can, such as to press keys.
 type Network struct {
-	*twilio.Provider
+	Provider
 	// Carrier is the company behind it, to script phones and misbehave.
 	Carrier *sim.Carrier
 
@@ -41,28 +52,50 @@ type Network struct {
 // carrierHost is where the carrier's REST API is, on the network in memory.
 const carrierHost = "127.0.0.1:7001"
 
-// NewNetwork returns a network that ends with the test. Faults are what its
-// carrier does wrong; usually none is given.
+// NewNetwork returns a network of Twilio that ends with the test. Faults are
+// what its carrier does wrong; usually none is given.
 func NewNetwork(t testing.TB, faults ...sim.Faults) *Network {
 	t.Helper()
+	return newNetwork(t, sim.Twilio, faults, func(c *sim.Carrier, base string, rt http.RoundTripper) Provider {
+		return &twilio.Provider{
+			ProviderName: "sim",
+			AccountSID:   c.AccountSID(),
+			AuthToken:    sim.DefaultAuthToken,
+			BaseURL:      base,
+			Transport:    rt,
+		}
+	})
+}
+
+// NewPlivoNetwork is NewNetwork with a carrier that speaks as Plivo does, and
+// the adapter to it.
+func NewPlivoNetwork(t testing.TB, faults ...sim.Faults) *Network {
+	t.Helper()
+	return newNetwork(t, sim.Plivo, faults, func(c *sim.Carrier, base string, rt http.RoundTripper) Provider {
+		return &plivo.Provider{
+			ProviderName: "sim-plivo",
+			AuthID:       c.AccountSID(),
+			AuthToken:    sim.DefaultAuthToken,
+			BaseURL:      base,
+			Transport:    rt,
+		}
+	})
+}
+
+func newNetwork(t testing.TB, d sim.Dialect, faults []sim.Faults, adapter func(c *sim.Carrier, base string, rt http.RoundTripper) Provider) *Network {
+	t.Helper()
 	pipe := memnet.New()
-	cfg := sim.Config{Dial: pipe.DialContext, InTheClear: true}
+	cfg := sim.Config{Dialect: d, Dial: pipe.DialContext, InTheClear: true}
 	for _, f := range faults {
 		cfg.Faults = f
 	}
 	carrier := sim.New(cfg)
 	transport := &http.Transport{DialContext: pipe.DialContext, MaxIdleConnsPerHost: 64}
 	n := &Network{
-		Provider: &twilio.Provider{
-			ProviderName: "sim",
-			AccountSID:   carrier.AccountSID(),
-			AuthToken:    sim.DefaultAuthToken,
-			BaseURL:      "http://" + carrierHost,
-			Transport:    transport,
-		},
-		Carrier: carrier,
-		t:       t,
-		pipe:    pipe,
+		Provider: adapter(carrier, "http://"+carrierHost, transport),
+		Carrier:  carrier,
+		t:        t,
+		pipe:     pipe,
 	}
 	t.Cleanup(func() {
 		if err := carrier.Close(); err != nil {

@@ -27,18 +27,32 @@ const (
 type dialect interface {
 	// ServeHTTP is the REST API.
 	ServeHTTP(w http.ResponseWriter, r *http.Request)
-	// fetch asks what to do with a call.
-	fetch(ctx context.Context, c *call, ins instruction) ([]verb, error)
-	// deliver sends a hook.
-	deliver(ctx context.Context, c *call, h hook)
+	// callID and streamID return new identifiers.
+	callID() string
+	streamID() string
+
+	// patience is how long the carrier waits for a webhook.
+	patience() *patience
+	// stamp signs a webhook. Params are nil if they are in u.
+	stamp(h http.Header, method string, u *url.URL, params url.Values, token string)
+	// question is what is told to an application that is asked what to do.
+	question(c *call, ins instruction) url.Values
+	// excuse tells the fallback URL why it is asked.
+	excuse(params url.Values, ins instruction, problem *hookError)
+	// parse reads the answer. References in it are relative to base, unless
+	// that is nil.
+	parse(data []byte, base *url.URL) ([]verb, error)
+	// number is that of the warning of a problem.
+	number(problem *hookError) int
+
 	// progress tells of a new status.
 	progress(c *call, s telephony.Status)
 	// dialed returns what to tell of a call that another one has dialed.
 	dialed(leg CallInfo, bridged time.Duration) url.Values
-	// detected tells who answered.
+	// detected is told when it is known who answered, to tell of it.
 	detected(c *call, after time.Duration)
 	// streamed tells how a stream is doing; problem is set if it failed.
-	streamed(s *stream, event string, problem error)
+	streamed(s *stream, e streamEvent, problem error)
 	// talk is the language of a stream.
 	talk(s *stream) language
 }
@@ -58,14 +72,18 @@ type order struct {
 	statusURL    string
 	statusMethod string
 	statusEvents map[telephony.Status]bool // what is told; nil means only the end
-	timeout      time.Duration             // of ringing
-	limit        time.Duration             // of the whole call
+	ringURL      string                    // is told of ringing
+	ringMethod   string
+	callerName   string
+	timeout      time.Duration // of ringing
+	limit        time.Duration // of the whole call
 	digits       string
 	detect       bool // who answers
 	detectURL    string
 	detectMethod string
 	detectEnd    bool // waits for the end of a machine's greeting
 	detectAsync  bool
+	detectHangup bool // a machine ends the call
 }
 
 // A call is one call of one phone with the application, or with the phone that
@@ -75,6 +93,7 @@ type call struct {
 	dialect   dialect
 	ordinal   uint64
 	sid       string
+	requestID string // id of the request that placed it, where that differs
 	from, to  string
 	direction telephony.Direction
 	parent    *call
@@ -113,7 +132,20 @@ type ending struct {
 	status telephony.Status // if the call was not answered
 	sip    int              // likewise
 	err    error
+	how    occasion
 }
+
+// An occasion is what ended a call, as far as its parties do not tell.
+type occasion uint8
+
+const (
+	byItself     occasion = iota
+	atLastVerb            // nothing was left to do
+	byVerb                // the application's instructions said so
+	onRequest             // through the REST API
+	atLimit               // it lasted as long as it may
+	foundMachine          // that answered
+)
 
 // errEnded is why the context of a call has ended.
 var errEnded = errors.New("sim: call has ended")
@@ -219,9 +251,6 @@ func (c *call) place() {
 	c.follow(o.instruction)
 }
 
-// ringBuffer is how much longer than asked a phone rings.
-const ringBuffer = 5 * time.Second
-
 // ring rings the phone and reports whether it was answered.
 func (c *call) ring() (Behavior, bool) {
 	if !c.become(telephony.StatusInitiated) {
@@ -238,7 +267,7 @@ func (c *call) ring() (Behavior, bool) {
 		return b, false
 	}
 	c.mu.Lock()
-	limit := c.order.timeout + ringBuffer
+	limit := c.order.timeout
 	c.mu.Unlock()
 	wait, outcome, sip := b.Ring, b.Outcome, 480
 	if outcome == NoAnswer && wait == 0 || wait > limit {
@@ -277,7 +306,7 @@ func (c *call) answer(p *Phone) bool {
 	c.answered = now
 	limit := c.order.limit
 	if limit > 0 {
-		c.limit = time.AfterFunc(limit, func() { c.end(ending{by: ByCarrier}) })
+		c.limit = time.AfterFunc(limit, func() { c.end(ending{by: ByCarrier, how: atLimit}) })
 	}
 	c.mu.Unlock()
 	p.add(c.talk)
@@ -324,9 +353,7 @@ func (c *call) detect(o order, b Behavior) {
 		c.mu.Lock()
 		c.answeredBy = who
 		c.mu.Unlock()
-		if o.detectAsync {
-			c.dialect.detected(c, took)
-		}
+		c.dialect.detected(c, took)
 	}
 	if !o.detectAsync {
 		find()
@@ -336,12 +363,12 @@ func (c *call) detect(o order, b Behavior) {
 }
 
 // receive is the life of a call from a phone to a line.
-func (c *call) receive(l Line) {
+func (c *call) receive() {
 	defer c.finish()
 	if !c.become(telephony.StatusRinging) {
 		return
 	}
-	c.follow(instruction{url: l.VoiceURL, method: "POST", fallback: l.FallbackURL, fallbackMethod: "POST"})
+	c.follow(c.order.instruction)
 }
 
 // pickUp answers a call from a phone, if it is not answered yet.
@@ -375,7 +402,7 @@ func (c *call) follow(ins instruction) {
 		}
 		if next == nil {
 			c.pickUp()
-			c.end(ending{by: c.application()})
+			c.end(ending{by: c.application(), how: atLastVerb})
 			return
 		}
 		ins = *next
@@ -393,7 +420,7 @@ func (c *call) step(ins instruction) (*instruction, error) {
 		interrupt()
 	}
 	c.mu.Unlock()
-	verbs, err := c.dialect.fetch(ctx, c, ins)
+	verbs, err := c.fetch(ctx, ins)
 	if err != nil {
 		return nil, err
 	}
@@ -435,6 +462,7 @@ func (c *call) info() CallInfo {
 	defer c.mu.Unlock()
 	i := CallInfo{
 		SID:       c.sid,
+		RequestID: c.requestID,
 		From:      telephony.Number(c.from),
 		To:        telephony.Number(c.to),
 		Direction: c.direction,

@@ -25,20 +25,45 @@ import (
 const (
 	DefaultAccountSID = "AC51e0a7c3d9b84f26a1d35c7e90b2f468"
 	DefaultAuthToken  = "51e0a7c3d9b84f26a1d35c7e90b2f469"
+	DefaultAuthID     = "MA51E0A7C3D9B84F26A1" // Plivo's name of the account
 )
+
+// Dialect is whose wire a Carrier speaks.
+type Dialect uint8
+
+const (
+	// Twilio is the zero Dialect.
+	Twilio Dialect = iota
+	// Plivo is what the company of that name speaks.
+	Plivo
+)
+
+// of returns what a carrier speaks with.
+func (d Dialect) of(c *Carrier) dialect {
+	if d == Plivo {
+		return &plivo{carrier: c}
+	}
+	return &twilio{carrier: c}
+}
 
 // Config sets up a Carrier. The zero Config works: it reaches applications on
 // loopback addresses.
 type Config struct {
+	// Dialect is whose wire the carrier speaks. Zero means Twilio's.
+	Dialect Dialect
+	// Quirks are what Plivo may do one way or another. Other dialects have none.
+	Quirks Quirks
+
 	// AccountSID and AuthToken are what the REST API asks for, and the token
-	// signs the webhooks. Empty means DefaultAccountSID and DefaultAuthToken.
+	// signs the webhooks. Empty means DefaultAccountSID, or DefaultAuthID with
+	// Plivo, and DefaultAuthToken.
 	AccountSID string
 	AuthToken  telephony.Secret
 	// Keys are further credentials for the REST API, as API keys are: secret by
 	// name. They sign nothing.
 	Keys map[string]telephony.Secret
 	// CallerIDs are the numbers that calls may come from; any other is refused
-	// with 21210. Nil allows every number.
+	// with an error. Nil allows every number.
 	CallerIDs []string
 
 	// Dial makes every connection to the application, for webhooks and for
@@ -100,6 +125,7 @@ type Carrier struct {
 	closed    bool
 	calls     []*call // in the order in which they were made
 	bySID     map[string]*call
+	byRequest map[string]*call
 	live      int
 	made      uint64 // calls ever made
 	creates   int    // requests to create a call
@@ -128,6 +154,9 @@ type Line struct {
 func New(cfg Config) *Carrier {
 	if cfg.AccountSID == "" {
 		cfg.AccountSID = DefaultAccountSID
+		if cfg.Dialect == Plivo {
+			cfg.AccountSID = DefaultAuthID
+		}
 	}
 	if cfg.AuthToken == "" {
 		cfg.AuthToken = DefaultAuthToken
@@ -140,6 +169,7 @@ func New(cfg Config) *Carrier {
 		log:       cfg.Logger,
 		dial:      cfg.Dial,
 		bySID:     make(map[string]*call),
+		byRequest: make(map[string]*call),
 		phones:    make(map[string]*Phone),
 		lines:     make(map[string]Line),
 		otherwise: Behavior{Ring: time.Second},
@@ -166,7 +196,7 @@ func New(cfg Config) *Carrier {
 	if c.inTheClear() {
 		c.transport.DialTLSContext = c.dial
 	}
-	c.dialect = &twilio{carrier: c}
+	c.dialect = cfg.Dialect.of(c)
 	return c
 }
 
@@ -246,6 +276,7 @@ func (c *Carrier) SetFaults(f Faults) {
 type CallInfo struct {
 	SID       string
 	ParentSID string // of the call that dialed this one, if one did
+	RequestID string // Plivo's request_uuid of an outbound call
 	From, To  telephony.Number
 	Direction telephony.Direction
 	Status    telephony.Status
@@ -291,8 +322,10 @@ func (c *Carrier) Fired() map[string]int {
 
 // Warnings returns how often each warning or error of Twilio's catalogue was
 // raised, by its number: 31951 is a message on a stream that makes no sense,
-// 31931 a stream with more than 10 minutes of audio waiting, 11200 a webhook
-// that failed.
+// 31931 a stream with too much audio waiting, 11200 a webhook that failed. In
+// Plivo's dialect webhooks have Plivo's numbers, 7011 if they failed and 8011 if
+// the reply was no XML that can be used; streams, for which Plivo has none, keep
+// those of Twilio.
 func (c *Carrier) Warnings() map[int]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -347,7 +380,9 @@ var errCrowded = errors.New("sim: too many live calls")
 // add makes a call. Whoever adds it must see to it that finish is called.
 func (c *Carrier) add(l *call) error {
 	l.carrier, l.dialect = c, c.dialect
-	l.sid = newSID("CA")
+	if l.sid == "" {
+		l.sid = c.dialect.callID()
+	}
 	l.created = time.Now()
 	l.over, l.picked, l.begun = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	l.jar, _ = cookiejar.New(nil) // never fails
@@ -369,6 +404,9 @@ func (c *Carrier) add(l *call) error {
 	c.live++
 	c.calls = append(c.calls, l)
 	c.bySID[l.sid] = l
+	if l.requestID != "" {
+		c.byRequest[l.requestID] = l
+	}
 	c.forget()
 	return nil
 }
@@ -383,6 +421,7 @@ func (c *Carrier) forget() {
 	for _, l := range c.calls {
 		if excess > 0 && l.isOver() {
 			delete(c.bySID, l.sid)
+			delete(c.byRequest, l.requestID)
 			excess--
 			continue
 		}

@@ -45,8 +45,9 @@ type ear struct {
 
 // A mark returns at its time.
 type mark struct {
-	name string
-	at   time.Time
+	name    string
+	at      time.Time
+	cleared bool // it confirms a discard
 }
 
 func newEar(s *shelf, answer time.Time) *ear {
@@ -123,7 +124,7 @@ func (e *ear) mark(now time.Time, name string) bool {
 	if at.Before(now) {
 		at = now
 	}
-	e.marks = append(e.marks, mark{name, at})
+	e.marks = append(e.marks, mark{name: name, at: at})
 	e.touch()
 	return true
 }
@@ -138,6 +139,17 @@ func (e *ear) clear(now time.Time) {
 			e.marks[i].at = now
 		}
 	}
+	e.touch()
+}
+
+// discard cuts off what has not been heard, forgets the marks that are not due,
+// and asks for a mark that confirms it.
+func (e *ear) discard(now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.cut(now)
+	e.marks = slices.DeleteFunc(e.marks, func(m mark) bool { return m.at.After(now) })
+	e.marks = append(e.marks, mark{at: now, cleared: true})
 	e.touch()
 }
 
@@ -182,12 +194,12 @@ func (e *ear) dropMarks() {
 }
 
 // due appends to dst the marks that are due, and forgets them.
-func (e *ear) due(now time.Time, dst []string) []string {
+func (e *ear) due(now time.Time, dst []mark) []mark {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := 0
 	for n < len(e.marks) && !e.marks[n].at.After(now) {
-		dst = append(dst, e.marks[n].name)
+		dst = append(dst, e.marks[n])
 		n++
 	}
 	e.marks = slices.Delete(e.marks, 0, n)

@@ -134,7 +134,7 @@ func TestMarksReturnWhenWhatIsBeforeThemWasHeard(t *testing.T) {
 		{ms(200), []string{"second"}},
 	}
 	for _, s := range steps {
-		if got := e.due(zero.Add(s.at), nil); !slices.Equal(got, s.want) {
+		if got := names(e.due(zero.Add(s.at), nil)); !slices.Equal(got, s.want) {
 			t.Errorf("after %v: %v; want %v", s.at, got, s.want)
 		}
 	}
@@ -231,4 +231,12 @@ func TestMouth(t *testing.T) {
 		<-said
 		<-m.said()
 	})
+}
+
+func names(marks []mark) []string {
+	var list []string
+	for _, m := range marks {
+		list = append(list, m.name)
+	}
+	return list
 }

@@ -152,6 +152,7 @@ func (p *Phone) Call(ctx context.Context, to string) (*Talk, error) {
 		to:        to,
 		direction: telephony.Inbound,
 		order: order{
+			instruction:  instruction{url: line.VoiceURL, method: "POST", fallback: line.FallbackURL, fallbackMethod: "POST"},
 			statusURL:    line.StatusURL,
 			statusMethod: "POST",
 			limit:        defaultLimit,
@@ -165,7 +166,7 @@ func (p *Phone) Call(ctx context.Context, to string) (*Talk, error) {
 		c.finish()
 		return nil, ErrNoLine
 	}
-	if err := p.carrier.start(func() { c.receive(line) }); err != nil {
+	if err := p.carrier.start(c.receive); err != nil {
 		c.end(ending{by: ByCarrier, status: telephony.StatusFailed, err: err})
 		c.finish()
 		return nil, err

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"context"
 	"net/url"
 	"sync"
 	"time"
@@ -106,7 +105,5 @@ func (p *postman) deliver(h hook) {
 
 // send delivers h. It outlives the call, but not the carrier.
 func (p *postman) send(h hook) {
-	ctx, cancel := context.WithTimeout(p.call.carrier.ctx, webhookTime)
-	defer cancel()
-	p.call.dialect.deliver(ctx, p.call, h)
+	p.call.deliver(p.call.carrier.ctx, h)
 }

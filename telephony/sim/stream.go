@@ -19,22 +19,33 @@ import (
 type language interface {
 	// handshake returns the headers that the socket is opened with.
 	handshake(address string) http.Header
+	manners() *manners
 	opening() [][]byte
 	start(dst []byte) []byte
 	media(dst []byte, chunk int, at time.Duration, payload []byte) []byte
 	key(dst []byte, key byte) []byte
 	mark(dst []byte, name string) []byte
+	// cleared confirms a clear. It is not asked for where clears return marks.
+	cleared(dst []byte) []byte
+	// stop is the last message; empty for none.
 	stop(dst []byte) []byte
 	// read reads a message from the application.
 	read(data []byte) (command, error)
-	// malformed is the number of the warning for a message that read refuses.
-	malformed() int
 }
 
-// A command is what the application wants on a stream: audio, a mark or a clear.
+// manners are what differs between streams, as data.
+type manners struct {
+	queue      time.Duration // of audio that may wait to be heard
+	tries      int           // to connect
+	query      bool          // the query of the URL is sent
+	clearDrops bool          // a clear drops marks and is confirmed; otherwise it returns them
+}
+
+// A command is what the application wants on a stream: audio, a mark, a clear
+// or keys.
 type command struct {
-	pcm  []int16
-	mark string
+	pcm  []int16 // in the rate of the stream
+	text string  // the name of a mark, or keys
 	kind commandKind
 }
 
@@ -44,11 +55,21 @@ const (
 	playAudio commandKind = iota
 	setMark
 	clearAudio
+	sendKeys
+)
+
+// A streamEvent is how a stream is doing.
+type streamEvent uint8
+
+const (
+	streamStarted streamEvent = iota
+	streamStopped
+	streamFailed
+	streamFilling // a further part of the queue is in use
 )
 
 // Bounds of a stream.
 const (
-	maxQueued    = 10 * time.Minute // of audio that waits to be heard
 	maxMessage   = 16 << 20
 	maxMarks     = 100_000
 	maxKeys      = 64
@@ -67,6 +88,7 @@ const (
 	streamScheme    = 31922
 	streamURL       = 31923
 	streamFull      = 31931
+	streamMessage   = 31951
 )
 
 // streamError is why a stream failed.
@@ -78,12 +100,16 @@ type streamError struct {
 func (e *streamError) Error() string { return fmt.Sprintf("sim: stream: %d: %v", e.code, e.err) }
 func (e *streamError) Unwrap() error { return e.err }
 
-// A connect verb connects a call to a WebSocket of the application, both ways,
-// until the stream ends.
+// A connect verb connects a call to a WebSocket of the application until the
+// stream ends.
 type connect struct {
 	url          string
 	name         string
 	params       [][2]string
+	format       audio.Format
+	oneWay       bool          // the application only hears
+	aside        bool          // the verbs that follow do not wait for the end
+	limit        time.Duration // of the stream; 0 for none
 	statusURL    string
 	statusMethod string
 	action       *instruction
@@ -97,7 +123,7 @@ func (v *connect) perform(ctx context.Context, c *call) (*instruction, error) {
 	s := &stream{
 		connect: v,
 		call:    c,
-		sid:     newSID("MZ"),
+		sid:     c.dialect.streamID(),
 		faults:  &c.faults,
 		chance:  c.faults.chance(c.ordinal, n),
 		keys:    make(chan byte, maxKeys),
@@ -107,6 +133,16 @@ func (v *connect) perform(ctx context.Context, c *call) (*instruction, error) {
 	s.language = c.dialect.talk(s)
 	s.ear = c.talking().ear
 	s.mouth = &c.talking().mouth
+	var err error
+	if s.up, err = audio.NewResampler(rate, v.format.Rate); err != nil {
+		return nil, err
+	}
+	if s.down, err = audio.NewResampler(v.format.Rate, rate); err != nil {
+		return nil, err
+	}
+	if v.aside {
+		return nil, c.carrier.start(func() { s.run(ctx) })
+	}
 	s.run(ctx)
 	if ctx.Err() != nil {
 		return nil, nil
@@ -139,7 +175,12 @@ type stream struct {
 	mute    bool // sends nothing any more
 	plan    []planned
 	buf     []byte
-	names   []string
+	due     []mark
+	up      *audio.Resampler // of what the phone says
+	pcm     []int16          // as it is sent
+	payload []byte
+	down    *audio.Resampler // of what it hears; only for the reader
+	filled  int              // steps of fillings; likewise
 
 	mu      sync.Mutex
 	broken  error // why reading has ended
@@ -156,16 +197,21 @@ type planned struct {
 // run is the life of a stream.
 func (s *stream) run(ctx context.Context) {
 	defer s.call.begin() // if it cannot be opened
+	if s.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.limit)
+		defer cancel()
+	}
 	if err := s.open(ctx); err != nil {
 		if ctx.Err() == nil {
 			s.call.carrier.warn(err.code, "stream could not be opened", "call", s.call.sid, "error", err.err)
-			s.call.dialect.streamed(s, "stream-error", err)
+			s.call.dialect.streamed(s, streamFailed, err)
 		}
 		return
 	}
 	s.begun = time.Now()
 	s.schedule()
-	s.call.dialect.streamed(s, "stream-started", nil)
+	s.call.dialect.streamed(s, streamStarted, nil)
 	talk := s.call.talking()
 	s.mouth.listen(s.begun)
 	talk.setKeys(s.pressed)
@@ -182,14 +228,13 @@ func (s *stream) run(ctx context.Context) {
 	var problem *streamError
 	if errors.As(err, &problem) {
 		s.call.carrier.warn(problem.code, "stream failed", "call", s.call.sid, "error", problem.err)
-		s.call.dialect.streamed(s, "stream-error", problem)
+		s.call.dialect.streamed(s, streamFailed, problem)
 		return
 	}
-	s.call.dialect.streamed(s, "stream-stopped", nil)
+	s.call.dialect.streamed(s, streamStopped, nil)
 }
 
-// address checks the URL of a stream and returns it without its query, which is
-// not sent.
+// address checks the URL of a stream and returns it as it is requested.
 func (s *stream) address() (string, *streamError) {
 	u, err := url.Parse(s.url)
 	if err != nil || u.Host == "" {
@@ -199,15 +244,28 @@ func (s *stream) address() (string, *streamError) {
 	if u.Scheme != "wss" && (u.Scheme != "ws" || !plain) {
 		return "", &streamError{streamScheme, fmt.Errorf("scheme is %q; want wss", u.Scheme)}
 	}
-	u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = "", false, "", ""
+	u.Fragment, u.RawFragment = "", ""
+	if !s.manners().query {
+		u.RawQuery, u.ForceQuery = "", false
+	}
 	return u.String(), nil
 }
 
+// open connects, as often as is tried.
 func (s *stream) open(ctx context.Context) *streamError {
 	address, problem := s.address()
 	if problem != nil {
 		return problem
 	}
+	for range s.manners().tries {
+		if problem = s.connectTo(ctx, address); problem == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return problem
+}
+
+func (s *stream) connectTo(ctx context.Context, address string) *streamError {
 	carrier := s.call.carrier
 	dialer := websocket.Dialer{
 		NetDialContext:   carrier.dial,
@@ -372,8 +430,14 @@ func (s *stream) sendMarks(now time.Time) error {
 			return err
 		}
 	}
-	s.names = s.ear.due(now, s.names[:0])
-	for _, name := range s.names {
+	s.due = s.ear.due(now, s.due[:0])
+	for _, m := range s.due {
+		if m.cleared {
+			if err := s.send(s.cleared(s.buf[:0])); err != nil {
+				return err
+			}
+			continue
+		}
 		lost, doubled, late := s.chance.hits(s.faults.MarkLost), s.chance.hits(s.faults.MarkDoubled), s.chance.hits(s.faults.MarkLate)
 		times := 1
 		switch {
@@ -382,14 +446,14 @@ func (s *stream) sendMarks(now time.Time) error {
 			continue
 		case late:
 			s.call.carrier.fire(FaultMarkLate)
-			s.late = append(s.late, mark{name, now.Add(orElse(s.faults.MarkDelay, 500*time.Millisecond))})
+			s.late = append(s.late, mark{name: m.name, at: now.Add(orElse(s.faults.MarkDelay, 500*time.Millisecond))})
 			continue
 		case doubled:
 			s.call.carrier.fire(FaultMarkDoubled)
 			times = 2
 		}
 		for range times {
-			if err := s.send(s.mark(s.buf[:0], name)); err != nil {
+			if err := s.send(s.mark(s.buf[:0], m.name)); err != nil {
 				return err
 			}
 		}
@@ -402,10 +466,10 @@ var wobble = [...]time.Duration{0, 1, 0, 2}
 
 // sendFrame sends the next 20 ms of what the person says.
 func (s *stream) sendFrame(now time.Time) error {
-	var pcm [160]int16
-	var payload [160]byte
-	s.mouth.take(s.begun.Add(time.Duration(s.frames)*frame), pcm[:])
-	audio.Encode(payload[:], audio.MuLaw, pcm[:])
+	var said [160]int16
+	s.mouth.take(s.begun.Add(time.Duration(s.frames)*frame), said[:])
+	s.pcm = s.up.Append(s.pcm[:0], said[:])
+	s.payload = audio.AppendEncode(s.payload[:0], s.format.Encoding, s.pcm)
 
 	f, c := s.faults, s.call.carrier
 	lost, doubled, swapped := s.chance.hits(f.FrameLost), s.chance.hits(f.FrameDoubled), s.chance.hits(f.FrameSwapped)
@@ -416,7 +480,7 @@ func (s *stream) sendFrame(now time.Time) error {
 	}
 	at := time.Duration(s.frames)*frame + (5+wobble[s.frames%len(wobble)])*time.Millisecond + s.gaps
 	s.frames++
-	m := s.media(s.buf[:0], s.frames, at, payload[:])
+	m := s.media(s.buf[:0], s.frames, at, s.payload)
 	s.buf = m
 	if !lost && !doubled && !swapped && !held && s.swapped == nil && s.held == nil {
 		return s.send(m)
@@ -484,7 +548,8 @@ func (s *stream) close(ours bool) {
 	}
 	deadline := time.Now().Add(lastReadTime)
 	_ = s.conn.SetReadDeadline(deadline)
-	if s.write(s.stop(s.buf[:0])) == nil {
+	stop := s.stop(s.buf[:0])
+	if len(stop) == 0 || s.write(stop) == nil {
 		_ = s.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), deadline)
 	}
 }
@@ -520,25 +585,48 @@ func (s *stream) obey(now time.Time, kind int, data []byte) {
 		cmd, err = s.language.read(data)
 	}
 	if err != nil {
-		s.call.carrier.warn(s.malformed(), "message on a stream makes no sense", "call", s.call.sid, "error", err)
+		s.call.carrier.warn(streamMessage, "message on a stream makes no sense", "call", s.call.sid, "error", err)
 		return
 	}
 	switch cmd.kind {
 	case playAudio:
-		room := samplesIn(maxQueued - s.ear.queued(now))
-		if len(cmd.pcm) > room {
-			cmd.pcm = cmd.pcm[:room]
-			s.overflow()
-		}
-		s.ear.play(now, cmd.pcm)
+		s.play(now, s.down.Append(nil, cmd.pcm))
+	case sendKeys:
+		s.call.talking().addKeys(keysOf(cmd.text))
+		s.play(now, dialTones(cmd.text))
 	case setMark:
-		if !s.ear.mark(now, cmd.mark) {
+		if !s.ear.mark(now, cmd.text) {
 			s.overflow()
 		}
 	case clearAudio:
-		s.ear.clear(now)
+		s.down.Reset()
+		if s.manners().clearDrops {
+			s.ear.discard(now)
+		} else {
+			s.ear.clear(now)
+		}
 	}
 }
+
+// play queues pcm as far as there is room.
+func (s *stream) play(now time.Time, pcm []int16) {
+	most := s.manners().queue
+	room := samplesIn(most - s.ear.queued(now))
+	if len(pcm) > room {
+		pcm = pcm[:max(0, room)]
+		s.overflow()
+	}
+	s.ear.play(now, pcm)
+	queued := s.ear.queued(now)
+	for s.filled < len(fillings) && queued >= most/100*fillings[s.filled] {
+		s.filled++
+		s.call.dialect.streamed(s, streamFilling, nil)
+	}
+}
+
+// fillings are the parts of the queue, in percent, of which is told, once each,
+// when they are in use.
+var fillings = [...]time.Duration{30, 60, 90}
 
 // overflow warns once that something was thrown away.
 func (s *stream) overflow() {

@@ -1,16 +1,11 @@
 package sim
 
 import (
-	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"io"
-	"mime"
-	"net"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,35 +20,10 @@ import (
 // media streams in the files beside this one.
 type twilio struct{ carrier *Carrier }
 
-const (
-	apiVersion = "2010-04-01"
+const apiVersion = "2010-04-01"
 
-	// webhookTime is how long a webhook may take (error 11205).
-	webhookTime = 15 * time.Second
-	// connectTime is how long one try to connect may take.
-	connectTime = 5 * time.Second
-	// maxHops is how many HTTP redirects are followed (error 11215).
-	maxHops = 10
-)
-
-// Numbers of the errors of webhooks.
-const (
-	hookFailed      = 11200
-	hookUnreachable = 11205
-	hookRedirects   = 11215
-	hookDocument    = 12100
-	hookContentType = 12300
-	noDetectURL     = 21262
-)
-
-// A hookError is why a webhook gave nothing to go on with.
-type hookError struct {
-	code int
-	err  error
-}
-
-func (e *hookError) Error() string { return fmt.Sprintf("sim: webhook: %d: %v", e.code, e.err) }
-func (e *hookError) Unwrap() error { return e.err }
+// ringBuffer is how much longer than asked Twilio lets a phone ring.
+const ringBuffer = 5 * time.Second
 
 // statusWord is Twilio's word for a status.
 func statusWord(s telephony.Status) string {
@@ -102,12 +72,20 @@ func (t *twilio) base(c *call, status telephony.Status) url.Values {
 	return p
 }
 
-// fetch asks the application what to do with a call: its voice URL, and if that
-// fails its fallback URL.
-func (t *twilio) fetch(ctx context.Context, c *call, ins instruction) ([]verb, error) {
-	if ins.url == "" {
-		return t.parse([]byte(ins.document), nil)
-	}
+func (t *twilio) callID() string   { return newSID("CA") }
+func (t *twilio) streamID() string { return newSID("MZ") }
+
+// twilioPatience is how long Twilio waits for a webhook (error 11205), and
+// between which bounds that can be changed.
+var twilioPatience = patience{
+	override: override{connect: connectTime, read: webhookTime, total: webhookTime, retries: 1, policy: []string{"ct"}},
+	most:     override{connect: 10 * time.Second, read: webhookTime, total: webhookTime, retries: 5},
+}
+
+func (t *twilio) patience() *patience { return &twilioPatience }
+
+// question is what an application is told that is asked what to do.
+func (t *twilio) question(c *call, ins instruction) url.Values {
 	c.mu.Lock()
 	status, who := c.status, c.answeredBy
 	c.mu.Unlock()
@@ -116,213 +94,23 @@ func (t *twilio) fetch(ctx context.Context, c *call, ins instruction) ([]verb, e
 		params.Set("AnsweredBy", who)
 		params.Set("MachineDetectionDuration", millis(detectionTime(who)))
 	}
-	for k, v := range ins.more {
-		params[k] = v
-	}
-	verbs, err := t.ask(ctx, c, ins.method, ins.url, params)
-	var problem *hookError
-	if !errors.As(err, &problem) || ctx.Err() != nil {
-		return verbs, err
-	}
-	t.carrier.warn(problem.code, "voice URL gave no instructions", "call", c.sid, "error", problem.err)
-	if ins.fallback == "" {
-		return nil, err
-	}
+	maps.Copy(params, ins.more)
+	return params
+}
+
+// excuse tells the fallback URL why it is asked.
+func (t *twilio) excuse(params url.Values, ins instruction, problem *hookError) {
 	params.Set("ErrorCode", strconv.Itoa(problem.code))
 	params.Set("ErrorUrl", ins.url)
-	return t.ask(ctx, c, ins.fallbackMethod, ins.fallback, params)
 }
 
-func (t *twilio) ask(ctx context.Context, c *call, method, address string, params url.Values) ([]verb, error) {
-	body, from, err := t.request(ctx, c, method, address, params, newToken())
-	if err != nil {
-		return nil, err
-	}
-	verbs, err := t.parse(body, from)
-	if err != nil {
-		return nil, &hookError{hookDocument, err}
-	}
-	return verbs, nil
-}
+func (t *twilio) number(problem *hookError) int { return problem.code }
 
-// newToken returns an idempotency token in the form of a random UUID (RFC 9562).
-func newToken() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// deliver sends a hook. What the reply says is of no interest.
-func (t *twilio) deliver(ctx context.Context, c *call, h hook) {
-	_, _, err := t.request(ctx, c, h.method, h.url, h.params, h.token)
-	var problem *hookError
-	if errors.As(err, &problem) && problem.code != hookContentType && !errors.Is(ctx.Err(), context.Canceled) {
-		t.carrier.warn(problem.code, "webhook failed", "call", c.sid, "error", problem.err)
-	}
-}
-
-// An override is what the fragment of a webhook's URL changes.
-type override struct {
-	connect, read, total time.Duration
-	retries              int
-	policy               []string
-}
-
-// overrides takes the fragment off a URL and reads it (Twilio's "Webhooks:
-// Connection Overrides"). What is out of bounds is as if it were not there.
-func overrides(address string) (string, override) {
-	o := override{connect: connectTime, read: webhookTime, total: webhookTime, retries: 1, policy: []string{"ct"}}
-	address, fragment, _ := strings.Cut(address, "#")
-	q, err := url.ParseQuery(fragment)
-	if err != nil {
-		return address, o
-	}
-	duration := func(key string, most int, d *time.Duration) {
-		if n, err := strconv.Atoi(q.Get(key)); err == nil && n >= 100 && n <= most {
-			*d = time.Duration(n) * time.Millisecond
-		}
-	}
-	duration("ct", 10000, &o.connect)
-	duration("rt", 15000, &o.read)
-	duration("tt", 15000, &o.total)
-	if n, err := strconv.Atoi(q.Get("rc")); err == nil && n >= 0 && n <= 5 {
-		o.retries = n
-	}
-	if q.Has("rp") {
-		o.policy = strings.Split(q.Get("rp"), ",")
-	}
-	return address, o
-}
-
-// retry reports whether a failure of this kind is tried again.
-func (o *override) retry(kind string) bool {
-	return kind != "" && (slices.Contains(o.policy, kind) || slices.Contains(o.policy, "all"))
-}
-
-// request sends one signed webhook, with the retries that its URL asks for, and
-// returns the body of the reply and where it came from. Its error is a
-// *hookError.
-func (t *twilio) request(ctx context.Context, c *call, method, address string, params url.Values, token string) ([]byte, *url.URL, error) {
-	address, o := overrides(address)
-	ctx, cancel := context.WithTimeout(ctx, o.total)
-	defer cancel()
-	for try := 0; ; try++ {
-		body, from, kind, err := t.follow(ctx, c, o, method, address, params, token)
-		if err == nil {
-			return body, from, nil
-		}
-		if ctx.Err() != nil || try >= o.retries || !o.retry(kind) {
-			return nil, nil, err
-		}
-	}
-}
-
-// follow sends one request and follows redirects. The kind of an error is in the
-// words of the retry policy; empty if there is none for it.
-func (t *twilio) follow(ctx context.Context, c *call, o override, method, address string, params url.Values, token string) (body []byte, from *url.URL, kind string, err error) {
-	for range maxHops + 1 {
-		u, err := url.Parse(address)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, nil, "", &hookError{hookFailed, fmt.Errorf("not the URL of a webhook: %q", address)}
-		}
-		r, err := t.send(ctx, c, o, method, u, params, token)
-		if err != nil {
-			return nil, nil, failureKind(err), &hookError{hookUnreachable, err}
-		}
-		to := r.header.Get("Location")
-		switch {
-		case r.status >= 300 && r.status < 400 && to != "":
-			next, err := u.Parse(to)
-			if err != nil {
-				return nil, nil, "", &hookError{hookFailed, err}
-			}
-			address = next.String()
-			if r.status != http.StatusTemporaryRedirect && r.status != http.StatusPermanentRedirect {
-				method = http.MethodGet
-			}
-			continue
-		case r.status >= 500:
-			return nil, nil, "5xx", &hookError{hookFailed, fmt.Errorf("HTTP %d", r.status)}
-		case r.status/100 != 2:
-			return nil, nil, "4xx", &hookError{hookFailed, fmt.Errorf("HTTP %d", r.status)}
-		}
-		media, _, _ := mime.ParseMediaType(r.header.Get("Content-Type"))
-		if media != "text/xml" && media != "application/xml" && media != "text/html" {
-			return nil, nil, "", &hookError{hookContentType, fmt.Errorf("content type is %q", media)}
-		}
-		return r.body, u, "", nil
-	}
-	return nil, nil, "", &hookError{hookRedirects, errors.New("too many redirects")}
-}
-
-// failureKind is the retry policy's word for a request that got no reply.
-func failureKind(err error) string {
-	var op *net.OpError
-	switch {
-	case errors.As(err, &op) && op.Op == "dial":
-		return "ct"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "rt"
-	}
-	return ""
-}
-
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// send sends one request. The connect timeout is in the transport's dialer; here
-// it only makes the whole of a try longer.
-func (t *twilio) send(ctx context.Context, c *call, o override, method string, u *url.URL, params url.Values, token string) (*reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.connect+o.read)
-	defer cancel()
-	var body io.Reader
-	if method == http.MethodGet {
-		u, params = withQuery(u, params), nil
-	} else {
-		body = strings.NewReader(params.Encode())
-	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
-	if err != nil {
-		return nil, err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
-	}
-	req.Header.Set("Accept", "*/*")
-	req.Header.Set("User-Agent", "TwilioProxy/1.1")
-	req.Header.Set("I-Twilio-Idempotency-Token", token)
-	req.Header.Set("X-Twilio-Signature", sign(t.carrier.AuthToken(), signedURL(u), params))
-	client := &http.Client{
-		Transport:     t.carrier.transport,
-		Jar:           c.jar,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	r := &reply{status: resp.StatusCode, header: resp.Header}
-	// One byte more than is allowed, for the parser to see that it is too much.
-	r.body, err = io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
-	return r, err
-}
-
-// withQuery returns u with params added to its query.
-func withQuery(u *url.URL, params url.Values) *url.URL {
-	if len(params) == 0 {
-		return u
-	}
-	with := *u
-	if with.RawQuery != "" {
-		with.RawQuery += "&"
-	}
-	with.RawQuery += params.Encode()
-	return &with
+// stamp signs a webhook.
+func (t *twilio) stamp(h http.Header, _ string, u *url.URL, params url.Values, token string) {
+	h.Set("User-Agent", "TwilioProxy/1.1")
+	h.Set("I-Twilio-Idempotency-Token", token)
+	h.Set("X-Twilio-Signature", sign(t.carrier.AuthToken(), signedURL(u), params))
 }
 
 // signedURL is the form of a URL that is signed: as requested, without a user's
@@ -406,6 +194,9 @@ func (t *twilio) detected(c *call, after time.Duration) {
 	c.mu.Lock()
 	o, who := c.order, c.answeredBy
 	c.mu.Unlock()
+	if !o.detectAsync {
+		return // it is told with the next question
+	}
 	if o.detectURL == "" {
 		t.carrier.warn(noDetectURL, "nobody to tell who answered", "call", c.sid)
 		return
@@ -419,7 +210,11 @@ func (t *twilio) detected(c *call, after time.Duration) {
 }
 
 // streamed tells how a stream is doing.
-func (t *twilio) streamed(s *stream, event string, problem error) {
+func (t *twilio) streamed(s *stream, e streamEvent, problem error) {
+	event := map[streamEvent]string{streamStarted: "stream-started", streamStopped: "stream-stopped", streamFailed: "stream-error"}[e]
+	if event == "" {
+		return // Twilio has no word for it
+	}
 	p := url.Values{
 		"AccountSid":  {t.carrier.config.AccountSID},
 		"CallSid":     {s.call.sid},

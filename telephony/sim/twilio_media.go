@@ -127,8 +127,12 @@ func (m *mediaStream) stop(dst []byte) []byte {
 	return m.end(append(dst, `"}`...))
 }
 
-// malformed is warning 31951.
-func (m *mediaStream) malformed() int { return 31951 }
+// cleared is not said: a clear returns marks.
+func (m *mediaStream) cleared([]byte) []byte { return nil }
+
+var twilioManners = manners{queue: 10 * time.Minute, tries: 1}
+
+func (m *mediaStream) manners() *manners { return &twilioManners }
 
 func (m *mediaStream) read(data []byte) (command, error) {
 	return readMedia(data, m.stream.sid)
@@ -156,7 +160,7 @@ func readMedia(data []byte, sid string) (command, error) {
 	case msg.Event == "clear":
 		return command{kind: clearAudio}, nil
 	case msg.Event == "mark" && msg.Mark != nil && msg.Mark.Name != nil:
-		return command{kind: setMark, mark: *msg.Mark.Name}, nil
+		return command{kind: setMark, text: *msg.Mark.Name}, nil
 	case msg.Event == "media" && msg.Media != nil:
 		payload, err := readPayload(msg.Media.Payload)
 		if err != nil {

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,10 +18,8 @@ import (
 const (
 	defaultLimit    = 4 * time.Hour // of a call
 	maxTwiml        = 4000          // characters of the Twiml parameter
-	maxForm         = 64 << 10
 	defaultPage     = 50
 	maxPage         = 1000
-	jsonType        = "application/json; charset=utf-8"
 	errUnknown      = 20404
 	errParam        = 20001
 	errTo           = 21211
@@ -33,20 +30,13 @@ const (
 	errNotOwned     = 21210
 	errState        = 21220
 	errAuthenticate = 20003
-	errCrowd        = 20429
 )
-
-// An apiError is a reply of the REST API that refuses something.
-type apiError struct {
-	status, code int
-	message      string
-}
 
 func refuse(code int, format string, args ...any) *apiError {
 	return &apiError{http.StatusBadRequest, code, fmt.Sprintf(format, args...)}
 }
 
-func (e *apiError) write(w http.ResponseWriter) {
+func (*twilio) refuse(w http.ResponseWriter, e *apiError) {
 	writeJSON(w, e.status, map[string]any{
 		"code":      e.code,
 		"message":   e.message,
@@ -55,21 +45,10 @@ func (e *apiError) write(w http.ResponseWriter) {
 	})
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", jsonType)
-	w.WriteHeader(status)
-	_, _ = w.Write(b) // the client has gone
-}
-
 // ServeHTTP serves the resource of calls.
 func (t *twilio) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if problem := t.serve(w, r); problem != nil {
-		problem.write(w)
+		t.refuse(w, problem)
 	}
 }
 
@@ -90,7 +69,7 @@ func (t *twilio) serve(w http.ResponseWriter, r *http.Request) *apiError {
 	if path == "Calls.json" {
 		switch r.Method {
 		case http.MethodPost:
-			return t.create(w, r)
+			return t.carrier.create(w, r, func() (map[string]any, *apiError) { return t.place(r.PostForm) })
 		case http.MethodGet:
 			return t.list(w, r)
 		}
@@ -130,59 +109,6 @@ func (t *twilio) authorized(r *http.Request) bool {
 	return want != "" && subtle.ConstantTimeCompare([]byte(password), []byte(want)) == 1
 }
 
-// create places a call.
-func (t *twilio) create(w http.ResponseWriter, r *http.Request) *apiError {
-	carrier := t.carrier
-	carrier.mu.Lock()
-	carrier.creates++
-	n, choose := carrier.creates, carrier.faults.Create
-	carrier.mu.Unlock()
-	var fault CreateFault
-	if choose != nil {
-		fault = choose(n)
-	}
-	if fault.replaces() || fault.Delay > 0 {
-		carrier.fire(FaultCreate)
-	}
-	var placed map[string]any
-	var problem *apiError
-	if !fault.replaces() && fault.Delay == 0 || fault.Accept {
-		placed, problem = t.place(r.PostForm)
-	}
-	if fault.Delay > 0 {
-		// The request's context ends when the client gives up, or this carrier.
-		ctx := r.Context()
-		sleep(ctx, fault.Delay)
-		if ctx.Err() == nil && placed == nil && problem == nil && !fault.replaces() {
-			placed, problem = t.place(r.PostForm)
-		}
-	}
-	switch {
-	case fault.replaces():
-		return fault.reply(w)
-	case problem != nil:
-		return problem
-	case placed == nil:
-		return &apiError{http.StatusServiceUnavailable, 20503, "Service unavailable"}
-	}
-	writeJSON(w, http.StatusCreated, placed)
-	return nil
-}
-
-// reply answers as the fault says.
-func (f *CreateFault) reply(w http.ResponseWriter) *apiError {
-	if f.Cut {
-		panic(http.ErrAbortHandler) // which closes the connection
-	}
-	maps.Copy(w.Header(), f.Header)
-	if f.Code != 0 {
-		return &apiError{f.Status, f.Code, http.StatusText(f.Status)}
-	}
-	w.WriteHeader(f.Status)
-	_, _ = w.Write([]byte(f.Body))
-	return nil
-}
-
 // place reads the form of a call, places it and returns its resource as it was
 // before anything happened to it.
 func (t *twilio) place(form url.Values) (map[string]any, *apiError) {
@@ -202,21 +128,11 @@ func (t *twilio) place(form url.Values) (map[string]any, *apiError) {
 	if err := t.carrier.add(c); err != nil {
 		return nil, crowded(err)
 	}
-	c.slot = t.carrier.reserve()
 	queued := t.resource(c)
-	if err := t.carrier.start(c.place); err != nil {
-		c.end(ending{by: ByCarrier, status: telephony.StatusFailed, err: err})
-		c.finish()
+	if err := t.carrier.launch(c); err != nil {
 		return nil, crowded(err)
 	}
 	return queued, nil
-}
-
-func crowded(err error) *apiError {
-	if errors.Is(err, errCrowded) {
-		return &apiError{http.StatusTooManyRequests, errCrowd, "Too Many Requests"}
-	}
-	return &apiError{http.StatusServiceUnavailable, 20503, err.Error()}
 }
 
 func (t *twilio) checkParties(c *call) *apiError {
@@ -284,6 +200,7 @@ func readOrder(form url.Values) (order, *apiError) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return o, refuse(errParam, "%v", err)
 	}
+	o.timeout += ringBuffer
 	return o, nil
 }
 
@@ -313,11 +230,6 @@ func readInstruction(form url.Values) (instruction, *apiError) {
 	return ins, nil
 }
 
-func isWebURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
-}
-
 // update changes a live call.
 func (t *twilio) update(w http.ResponseWriter, r *http.Request, c *call, unknown *apiError) *apiError {
 	form := r.PostForm
@@ -334,9 +246,9 @@ func (t *twilio) update(w http.ResponseWriter, r *http.Request, c *call, unknown
 			return unknown
 		case answered && s == "canceled": // has no effect
 		case answered:
-			c.end(ending{by: c.application()})
+			c.end(ending{by: c.application(), how: onRequest})
 		default:
-			c.end(ending{by: c.application(), status: telephony.StatusCanceled, sip: 487})
+			c.end(ending{by: c.application(), status: telephony.StatusCanceled, sip: 487, how: onRequest})
 		}
 		writeJSON(w, http.StatusOK, t.resource(c))
 		return nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/switchboard-voice/switchboard/audio"
 )
 
 // loadJSON reads a file of testdata.
@@ -123,7 +125,7 @@ func TestOverrides(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			u, got := overrides(tt.url)
+			u, got := overrides(tt.url, &twilioPatience)
 			if u != "https://a.test/x" || !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("%s, %+v; want %+v", u, got, tt.want)
 			}
@@ -155,9 +157,9 @@ func TestParseTwiML(t *testing.T) {
 		{"a relative redirect", `<Response><Redirect>next?a=1</Redirect></Response>`, []verb{&redirect{post}}},
 		{"the ends", `<Response><Hangup/><Reject/><Reject reason="busy"/></Response>`, []verb{&hangup{}, &reject{}, &reject{true}}},
 		{"a stream", `<Response><Connect action="next?a=1"><Stream url="wss://b.test/s" name="n" statusCallback="/st" statusCallbackMethod="get" track="inbound_track"><Parameter name="k" value="&lt;v&gt;"/></Stream></Connect></Response>`,
-			[]verb{&connect{url: "wss://b.test/s", name: "n", params: [][2]string{{"k", "<v>"}}, statusURL: "https://a.test/st", statusMethod: "GET", action: &post}}},
+			[]verb{&connect{url: "wss://b.test/s", name: "n", params: [][2]string{{"k", "<v>"}}, statusURL: "https://a.test/st", statusMethod: "GET", action: &post, format: audio.Telephone}}},
 		{"a bare number", `<Response><Dial callerId="+15005550006" timeout="2">+14155550199</Dial></Response>`,
-			[]verb{&dialNumber{to: "+14155550199", callerID: "+15005550006", order: order{statusMethod: "POST", timeout: 5 * time.Second, limit: defaultLimit}}}},
+			[]verb{&dialNumber{to: "+14155550199", callerID: "+15005550006", order: order{statusMethod: "POST", timeout: 10 * time.Second, limit: defaultLimit}}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -198,7 +200,7 @@ func TestParseTwiMLRefuses(t *testing.T) {
 		{"a long pause", `<Response><Pause length="x"/></Response>`, "seconds"},
 		{"too deep", strings.Repeat("<Response>", 9), "too many"},
 		{"too many", "<Response>" + strings.Repeat("<Pause/>", maxElements) + "</Response>", "too many"},
-		{"too long", "<Response>" + strings.Repeat(" ", maxDocument) + "</Response>", "64 KiB"},
+		{"too long", "<Response>" + strings.Repeat(" ", maxTwimlDocument) + "</Response>", "65536 bytes"},
 		{"bad digits", `<Response><Play digits="x"/></Response>`, "digits"},
 	}
 	for _, tt := range tests {
@@ -320,7 +322,7 @@ func TestDialerRefusesWhatIsNotLoopback(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "not a loopback address") {
 		t.Errorf("error %v", err)
 	}
-	s := &stream{connect: &connect{url: "ws://192.0.2.1/s"}, call: &call{carrier: c}}
+	s := &stream{connect: &connect{url: "ws://192.0.2.1/s"}, language: &mediaStream{}, call: &call{carrier: c}}
 	if _, problem := s.address(); problem == nil || problem.code != streamScheme {
 		t.Errorf("ws to a far address: %v; want 31922", problem)
 	}

@@ -150,7 +150,7 @@ func (r *redirect) perform(context.Context, *call) (*instruction, error) {
 type hangup struct{}
 
 func (*hangup) perform(_ context.Context, c *call) (*instruction, error) {
-	c.end(ending{by: c.application()})
+	c.end(ending{by: c.application(), how: byVerb})
 	return nil, nil
 }
 
@@ -158,9 +158,9 @@ type reject struct{ busy bool }
 
 func (r *reject) perform(_ context.Context, c *call) (*instruction, error) {
 	if r.busy {
-		c.end(ending{by: c.application(), status: telephony.StatusBusy, sip: 486})
+		c.end(ending{by: c.application(), status: telephony.StatusBusy, sip: 486, how: byVerb})
 	} else {
-		c.end(ending{by: c.application(), status: telephony.StatusNoAnswer, sip: 403})
+		c.end(ending{by: c.application(), status: telephony.StatusNoAnswer, sip: 403, how: byVerb})
 	}
 	return nil, nil
 }

@@ -1,0 +1,110 @@
+package sim
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+
+	"github.com/switchboard-voice/switchboard/telephony"
+)
+
+const (
+	maxForm  = 64 << 10 // bytes of a request
+	jsonType = "application/json; charset=utf-8"
+	errCrowd = 20429
+)
+
+// An apiError is a reply of the REST API that refuses something.
+type apiError struct {
+	status, code int
+	message      string
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", jsonType)
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // the client has gone
+}
+
+// create places a call, as far as no fault is in the way. The reply is what
+// place returns.
+func (c *Carrier) create(w http.ResponseWriter, r *http.Request, place func() (map[string]any, *apiError)) *apiError {
+	c.mu.Lock()
+	c.creates++
+	n, choose := c.creates, c.faults.Create
+	c.mu.Unlock()
+	var fault CreateFault
+	if choose != nil {
+		fault = choose(n)
+	}
+	if fault.replaces() || fault.Delay > 0 {
+		c.fire(FaultCreate)
+	}
+	var placed map[string]any
+	var problem *apiError
+	if !fault.replaces() && fault.Delay == 0 || fault.Accept {
+		placed, problem = place()
+	}
+	if fault.Delay > 0 {
+		// The request's context ends when the client gives up, or this carrier.
+		ctx := r.Context()
+		sleep(ctx, fault.Delay)
+		if ctx.Err() == nil && placed == nil && problem == nil && !fault.replaces() {
+			placed, problem = place()
+		}
+	}
+	switch {
+	case fault.replaces():
+		return fault.reply(w)
+	case problem != nil:
+		return problem
+	case placed == nil:
+		return &apiError{http.StatusServiceUnavailable, 20503, "Service unavailable"}
+	}
+	writeJSON(w, http.StatusCreated, placed)
+	return nil
+}
+
+// reply answers as the fault says.
+func (f *CreateFault) reply(w http.ResponseWriter) *apiError {
+	if f.Cut {
+		panic(http.ErrAbortHandler) // which closes the connection
+	}
+	maps.Copy(w.Header(), f.Header)
+	if f.Code != 0 {
+		return &apiError{f.Status, f.Code, http.StatusText(f.Status)}
+	}
+	w.WriteHeader(f.Status)
+	_, _ = w.Write([]byte(f.Body))
+	return nil
+}
+
+// launch begins the life of a call that add has taken.
+func (c *Carrier) launch(l *call) error {
+	l.slot = c.reserve()
+	err := c.start(l.place)
+	if err != nil {
+		l.end(ending{by: ByCarrier, status: telephony.StatusFailed, err: err})
+		l.finish()
+	}
+	return err
+}
+
+func crowded(err error) *apiError {
+	if errors.Is(err, errCrowded) {
+		return &apiError{http.StatusTooManyRequests, errCrowd, "Too Many Requests"}
+	}
+	return &apiError{http.StatusServiceUnavailable, 20503, err.Error()}
+}
+
+func isWebURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+}
