@@ -1,8 +1,6 @@
 package audio
 
-import (
-	"time"
-)
+import "time"
 
 // A DetectorConfig says how a [Detector] tells speech from noise. The zero
 // value is fit for a telephone call.
