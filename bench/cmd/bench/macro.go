@@ -153,7 +153,7 @@ func (s *session) echo() error {
 	if err != nil {
 		return err
 	}
-	many, err := s.rounds(pick(s, 5, 2), 400, ownServers...)
+	many, err := s.rounds(pick(s, 5, 1), 400, ownServers...)
 	if err != nil {
 		return err
 	}
