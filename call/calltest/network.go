@@ -73,7 +73,7 @@ func NewPlivoNetwork(t testing.TB, faults ...sim.Faults) *Network {
 	t.Helper()
 	return newNetwork(t, sim.Plivo, faults, func(c *sim.Carrier, base string, rt http.RoundTripper) Provider {
 		return &plivo.Provider{
-			ProviderName: "sim-plivo",
+			ProviderName: "sim",
 			AuthID:       c.AccountSID(),
 			AuthToken:    sim.DefaultAuthToken,
 			BaseURL:      base,

@@ -59,8 +59,8 @@ type Config struct {
 	// Plivo, and DefaultAuthToken.
 	AccountSID string
 	AuthToken  telephony.Secret
-	// Keys are further credentials for the REST API, as API keys are: secret by
-	// name. They sign nothing.
+	// Keys are further credentials for the REST API, as Twilio's API keys are:
+	// secret by name. They sign nothing.
 	Keys map[string]telephony.Secret
 	// CallerIDs are the numbers that calls may come from; any other is refused
 	// with an error. Nil allows every number.

@@ -1,7 +1,8 @@
 // Package sim is a simulated carrier with scripted telephones behind it. It
-// speaks Twilio's side of the wire over real HTTP and WebSocket: the REST API,
-// signed webhooks, TwiML and media streams, so that an application can be
-// tested, or tried out, with no account and no network.
+// speaks Twilio's or Plivo's side of the wire over real HTTP and WebSocket: the
+// REST API, signed webhooks, XML and media streams, so that an application can
+// be tested, or tried out, with no account and no network. [Config.Dialect] says
+// whose; phones, the network between them, and faults are the same for both.
 //
 // A [Carrier] is an [http.Handler]: its REST API. Calls that are placed there
 // ring a [Phone], which behaves as its [Behavior] says. A person who has
@@ -13,7 +14,10 @@
 // Each phone has an exact ear. Audio that arrives while nothing is queued is
 // heard from that moment on; other audio follows what is queued. A mark returns
 // at the moment the audio before it has been heard, at once if there is none,
-// and a clear cuts the audio off at that moment and returns all marks. What was
+// and a clear cuts the audio off at that moment and returns all marks. Plivo's
+// checkpoints are marks, too, but a clear drops those that were not reached, and
+// is confirmed after those that were. An ear hears 8,000 samples a second;
+// streams of 16,000 are resampled, both ways. What was
 // heard, and when, can be read back with [Talk.Heard] and [Talk.Playback] to
 // the sample.
 //
@@ -36,6 +40,26 @@
 // Twilio lets a phone ring 5 seconds longer than Timeout says; so does this
 // carrier. It numbers status callbacks in the order in which they are due and
 // sends those of one call one after another, unless [Faults] say otherwise.
+//
+// # What is simulated of Plivo
+//
+// REST: create of one or many calls; list, fetch, hang-up, cancel, transfer of
+// the call itself and DTMF; the queued and live views and detail records. XML:
+// Speak, Play of a WAV file, Wait, Stream, Dial of one Number, Redirect, Hangup
+// and DTMF. Any other element ends the call with hangup code 8011, an address
+// that fails with 7011. Streams carry mu-law and linear audio, refuse audio of
+// another format, hold a minute of it, and are connected in three tries. Webhooks
+// and sockets carry V3 signatures; that of a socket is over its full ws or wss
+// address. The end of a call without a hangup URL is told to its answer URL, and
+// an outbound call has a request_uuid that is not its CallUUID. [Quirks] are
+// where Plivo's own sources differ.
+//
+// Not simulated of Plivo: Record, Conference, MultiPartyCall and GetInput;
+// recording, playing, speaking and streaming through the REST API; the outbound
+// track of a stream; hangup_on_ring, sip_headers, parent_call_uuid and the fine
+// settings of machine detection; the limit of 300 requests in 5 seconds;
+// signatures of version 2; media messages such as playFailed, whose shape is not
+// documented: what they would tell is counted in [Carrier.Warnings].
 //
 // The package shares no code with the adapter that it is there to test.
 package sim

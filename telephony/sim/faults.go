@@ -93,7 +93,8 @@ type CreateFault struct {
 	// Status is the HTTP status of the reply. Zero, with Cut not set, means the
 	// usual reply.
 	Status int
-	// Code makes the reply an error of Twilio's catalogue.
+	// Code makes the reply an error of Twilio's catalogue. Plivo has no numbers:
+	// any Code makes the reply an error with the text of Status.
 	Code int
 	// Header is added to the reply.
 	Header http.Header
@@ -106,7 +107,8 @@ func (f *CreateFault) replaces() bool { return f.Cut || f.Status != 0 }
 // LostReply accepts the call and cuts the connection.
 func LostReply() CreateFault { return CreateFault{Accept: true, Cut: true} }
 
-// Refused is an error of Twilio's catalogue, such as 21215 with HTTP status 400.
+// Refused is an error of Twilio's catalogue, such as 21215 with HTTP status 400;
+// of Plivo only the status counts.
 func Refused(status, code int) CreateFault { return CreateFault{Status: status, Code: code} }
 
 // Broken is a reply in HTML, as servers in front of the API give. Whether the

@@ -119,6 +119,9 @@ func (a *plivoApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "broken", http.StatusInternalServerError)
 		return
 	}
+	if r.URL.Path == "/slow" {
+		time.Sleep(20 * time.Second)
+	}
 	w.Header().Set("Content-Type", "application/xml")
 	if strings.HasPrefix(r.URL.Path, "/answer") && r.Form.Get("Event") != "Hangup" {
 		io.WriteString(w, a.answer(r.Form))

@@ -329,7 +329,7 @@ func TestPlivoTransfer(t *testing.T) {
 			t.Errorf("a bad address: %d, %v", status, v)
 		}
 		status, v := a.rest("POST", path, map[string]any{"legs": "aleg", "aleg_url": "http://app.test/answer?step=moved", "aleg_method": "GET"})
-		if status != 202 || v["message"] != "call transfered" {
+		if status != 202 || v["message"] != "call transfered" { //nolint:misspell // as Plivo has it
 			t.Errorf("transfer: %d, %v", status, v)
 		}
 		<-ended
@@ -359,6 +359,8 @@ func TestPlivoAnswerURLs(t *testing.T) {
 			`<Response><Wait length="3"/></Response>`, "/broken:StartApp:in-progress@0 /answer:StartApp:in-progress@0 /hangup:Hangup:completed@3000", "4010"},
 		{"nothing helps", []any{"answer_url", "http://app.test/broken#rc=2&rp=5xx"}, "",
 			"/broken:StartApp:in-progress@0 /broken:StartApp:in-progress@0 /broken:StartApp:in-progress@0 /hangup:Hangup:completed@0", "7011"},
+		{"a slow one is asked twice", []any{"answer_url", "http://app.test/slow"}, "",
+			"/slow:StartApp:in-progress@0 /slow:StartApp:in-progress@17000 /hangup:Hangup:completed@34000", "7011"},
 		{"an element that Plivo does not know", nil, `<Response><Say>Hi</Say></Response>`, "/answer:StartApp:in-progress@0 /hangup:Hangup:completed@0", "8011"},
 		{"all with GET", []any{"answer_method", "GET", "hangup_method", "GET"}, `<Response><Hangup/></Response>`, "/answer:StartApp:in-progress@0 /hangup:Hangup:completed@0", "4000"},
 	}

@@ -292,7 +292,7 @@ func (t *plivo) transfer(w http.ResponseWriter, c *call, params url.Values) *api
 		return plivoNoCall
 	}
 	writeJSON(w, http.StatusAccepted, t.reply(map[string]any{
-		"message":    "call transfered", // as Plivo has it
+		"message":    "call transfered", //nolint:misspell // as Plivo has it
 		"call_uuids": []string{c.sid},
 	}))
 	return nil
@@ -318,7 +318,7 @@ func (t *plivo) press(w http.ResponseWriter, c *call, params url.Values) *apiErr
 // show shows a call in the view that is asked for.
 func (t *plivo) show(w http.ResponseWriter, r *http.Request, c *call) *apiError {
 	i := c.info()
-	view := map[string]any(nil)
+	var view map[string]any
 	switch status := r.URL.Query().Get("status"); {
 	case status == "queued" && i.isQueued():
 		view = t.pending(c, i)

@@ -133,11 +133,7 @@ func (v *connect) perform(ctx context.Context, c *call) (*instruction, error) {
 	s.language = c.dialect.talk(s)
 	s.ear = c.talking().ear
 	s.mouth = &c.talking().mouth
-	var err error
-	if s.up, err = audio.NewResampler(rate, v.format.Rate); err != nil {
-		return nil, err
-	}
-	if s.down, err = audio.NewResampler(v.format.Rate, rate); err != nil {
+	if err := s.resample(); err != nil {
 		return nil, err
 	}
 	if v.aside {
@@ -148,6 +144,18 @@ func (v *connect) perform(ctx context.Context, c *call) (*instruction, error) {
 		return nil, nil
 	}
 	return v.action, nil
+}
+
+// resample makes the stream carry another rate than the phone's, if it does.
+func (s *stream) resample() (err error) {
+	if s.format.Rate == rate {
+		return nil
+	}
+	if s.up, err = audio.NewResampler(rate, s.format.Rate); err != nil {
+		return err
+	}
+	s.down, err = audio.NewResampler(s.format.Rate, rate)
+	return err
 }
 
 // A stream is one WebSocket. The goroutine of the call writes, another reads.
@@ -176,11 +184,11 @@ type stream struct {
 	plan    []planned
 	buf     []byte
 	due     []mark
-	up      *audio.Resampler // of what the phone says
-	pcm     []int16          // as it is sent
+	up      *audio.Resampler // of what the phone says; nil if the rate is its own
+	pcm     []int16          // that is sent
 	payload []byte
-	down    *audio.Resampler // of what it hears; only for the reader
-	filled  int              // steps of fillings; likewise
+	down    *audio.Resampler // of what it hears, likewise; only for the reader
+	filled  int              // steps of fillings; only for the reader
 
 	mu      sync.Mutex
 	broken  error // why reading has ended
@@ -468,8 +476,12 @@ var wobble = [...]time.Duration{0, 1, 0, 2}
 func (s *stream) sendFrame(now time.Time) error {
 	var said [160]int16
 	s.mouth.take(s.begun.Add(time.Duration(s.frames)*frame), said[:])
-	s.pcm = s.up.Append(s.pcm[:0], said[:])
-	s.payload = audio.AppendEncode(s.payload[:0], s.format.Encoding, s.pcm)
+	pcm := said[:]
+	if s.up != nil {
+		s.pcm = s.up.Append(s.pcm[:0], pcm)
+		pcm = s.pcm
+	}
+	s.payload = audio.AppendEncode(s.payload[:0], s.format.Encoding, pcm)
 
 	f, c := s.faults, s.call.carrier
 	lost, doubled, swapped := s.chance.hits(f.FrameLost), s.chance.hits(f.FrameDoubled), s.chance.hits(f.FrameSwapped)
@@ -590,7 +602,10 @@ func (s *stream) obey(now time.Time, kind int, data []byte) {
 	}
 	switch cmd.kind {
 	case playAudio:
-		s.play(now, s.down.Append(nil, cmd.pcm))
+		if s.down != nil {
+			cmd.pcm = s.down.Append(nil, cmd.pcm)
+		}
+		s.play(now, cmd.pcm)
 	case sendKeys:
 		s.call.talking().addKeys(keysOf(cmd.text))
 		s.play(now, dialTones(cmd.text))
@@ -599,7 +614,9 @@ func (s *stream) obey(now time.Time, kind int, data []byte) {
 			s.overflow()
 		}
 	case clearAudio:
-		s.down.Reset()
+		if s.down != nil {
+			s.down.Reset()
+		}
 		if s.manners().clearDrops {
 			s.ear.discard(now)
 		} else {
