@@ -70,7 +70,9 @@ func (r *Ring) Peek(p []int16) int {
 func (r *Ring) Discard(n int) int {
 	n = max(0, min(n, r.len))
 	r.first = r.wrap(r.first + n)
-	r.len -= n
+	if r.len -= n; r.len == 0 {
+		r.first = 0 // whoever keeps up stays in a corner of the memory
+	}
 	return n
 }
 

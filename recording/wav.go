@@ -29,8 +29,9 @@ type WAV struct {
 	// costs 32 kB of memory a second and call at 8 kHz. Zero means 10 seconds.
 	Buffer time.Duration
 	// Sync is how often what was written is handed to the device, which bounds
-	// what a loss of power takes. Zero means every second; negative means only
-	// at the end.
+	// what a loss of power takes; the end of the process takes no more than half
+	// a second in any case. Many calls that sync often keep a disk busy with
+	// little else. Zero means every 10 seconds; negative means only at the end.
 	Sync time.Duration
 }
 
@@ -39,7 +40,7 @@ const (
 	defaultBuffer = 10 * time.Second
 	minBuffer     = time.Second
 	maxBuffer     = 10 * time.Minute
-	defaultSync   = time.Second
+	defaultSync   = 10 * time.Second
 
 	// flushEvery is how much audio is gathered for one write.
 	flushEvery = 500 * time.Millisecond
