@@ -562,7 +562,7 @@ func TestWAVSyncsAtItsInterval(t *testing.T) {
 	tests := []struct {
 		every    time.Duration
 		min, max int
-	}{{0, 9, 11}, {3 * time.Second, 3, 4}, {-1, 0, 0}}
+	}{{0, 1, 2}, {time.Second, 9, 11}, {3 * time.Second, 3, 4}, {-1, 0, 0}}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			syncs := 0
