@@ -20,8 +20,8 @@ vet:
 lint:
 	$(GOLANGCI) run ./...
 
-bench: ## the benchmarks of every package
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## against the packages that others use; writes docs/performance.md
+	bench/run.sh
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@set -e; for pkg in $$(go list ./...); do \
