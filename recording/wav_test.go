@@ -502,7 +502,7 @@ func TestWAVNeverReportsAsCompleteWhatFailed(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				sink := record(t, &WAV{Storage: tt.st})
+				sink := record(t, &WAV{Storage: tt.st, Sync: time.Second})
 				for i := range 100 {
 					sink.WriteFrame(frame(audio.Inbound, 160*i, 160))
 					time.Sleep(20 * time.Millisecond)
