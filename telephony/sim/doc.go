@@ -59,8 +59,8 @@
 // track of a stream; hangup_on_ring, sip_headers, parent_call_uuid and the fine
 // settings of machine detection; the limit of 300 requests in 5 seconds;
 // signatures of version 2; a second start with another streamId (that of
-// [Faults] repeats the first); media messages such as playFailed, whose shape is not
-// documented: what they would tell is counted in [Carrier.Warnings].
+// [Faults] repeats the first); media messages such as playFailed, whose shape is
+// not documented: what they would tell is counted in [Carrier.Warnings].
 //
 // The package shares no code with the adapter that it is there to test.
 package sim
