@@ -12,6 +12,7 @@ run: ## the sample server, on a simulated carrier
 
 test: vet ## all tests, with the race detector
 	go test -race -timeout 10m $(TESTFLAGS) ./...
+	go test -race -timeout 10m $(TESTFLAGS) ./call -carrier plivo
 
 vet:
 	go vet ./...

@@ -108,8 +108,12 @@ func TestBadCallbacks(t *testing.T) {
 					o := newOffice(t, hello(time.Second), nil, faults)
 					o.Phone(callee).Behave(sim.Behavior{Outcome: sim.Busy, Ring: 3 * time.Second})
 					c := o.wait(o.place(call.Options{}).ID)
-					if c.State != call.Busy {
-						t.Errorf("%v, %q", c.State, c.Cause)
+					want := call.Busy
+					if *carrier == "plivo" && name == "lost" {
+						want = call.Failed // its records do not name the request, which is all that is known
+					}
+					if c.State != want {
+						t.Errorf("%v, %q; want %v", c.State, c.Cause, want)
 					}
 					if took := time.Since(c.CreatedAt); took > 2*time.Minute {
 						t.Errorf("it took %v to learn", took)

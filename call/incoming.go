@@ -128,8 +128,8 @@ func (s *Service) picked(ctx context.Context, provider Provider, id string, e te
 	if e.Status.Final() {
 		return s.reported(ctx, provider, id, e)
 	}
-	in := statusInput(inAsked, e)
-	if err := l.post(ctx, in); err != nil {
+	// The stream that is answered with must find the carrier's id of its call.
+	if err := l.ask(ctx, statusInput(inAsked, e)); err != nil {
 		return hangUp
 	}
 	return l.answer()

@@ -69,7 +69,7 @@ func (s *Service) takeUp(ctx context.Context, c *Call) (*live, error) {
 	for _, e := range events {
 		l.seq = max(l.seq, e.Seq)
 	}
-	l.inbox <- input{kind: inRecovered} // the inbox is empty
+	l.inbox <- delivery{input: input{kind: inRecovered}} // the inbox is empty
 	if err := s.readmit(l); err != nil {
 		l.close()
 		return nil, err

@@ -22,7 +22,7 @@ type live struct {
 	limits   limits
 	log      *slog.Logger
 
-	inbox chan input
+	inbox chan delivery
 	done  chan struct{} // closed when the call is over and stored
 
 	// ctx is the agent's: it ends, with a cause, when the end of the call begins.
@@ -55,6 +55,12 @@ type live struct {
 // blocks. Whoever finds it full waits.
 const inboxSize = 64
 
+// delivery is an input on its way to the owner of a call.
+type delivery struct {
+	input
+	taken chan struct{} // closed when the record shows what came of it; may be nil
+}
+
 func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) *live {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	call := &live{
@@ -68,7 +74,7 @@ func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) 
 			duration: cmpOr(record.Options.MaxDuration, s.cfg.MaxDuration),
 			media:    s.cfg.NoMedia,
 		},
-		inbox:  make(chan input, inboxSize),
+		inbox:  make(chan delivery, inboxSize),
 		done:   make(chan struct{}),
 		ctx:    ctx,
 		cancel: cancel,
@@ -100,7 +106,7 @@ func (l *live) create(ctx context.Context) (existing *Call, err error) {
 
 // begin starts the owner of the call with its first input.
 func (l *live) begin(first input) {
-	l.inbox <- first // the inbox is empty
+	l.inbox <- delivery{input: first} // the inbox is empty
 	go l.run()
 }
 
@@ -125,7 +131,11 @@ func (l *live) run() {
 	defer l.svc.dismiss(l)
 	l.writer.start()
 	for !l.life.State.Terminal() {
-		l.take(<-l.inbox)
+		d := <-l.inbox
+		l.take(d.input)
+		if d.taken != nil {
+			close(d.taken)
+		}
 	}
 	l.svc.counts.ended[l.life.State].Add(1)
 	l.close()
@@ -146,8 +156,28 @@ func (l *live) take(in input) {
 
 // post hands the owner an input. It fails if the call is over or ctx ends.
 func (l *live) post(ctx context.Context, in input) error {
+	return l.deliver(ctx, delivery{input: in})
+}
+
+// ask is post that waits until the record shows what came of it.
+func (l *live) ask(ctx context.Context, in input) error {
+	d := delivery{input: in, taken: make(chan struct{})}
+	if err := l.deliver(ctx, d); err != nil {
+		return err
+	}
 	select {
-	case l.inbox <- in:
+	case <-d.taken:
+		return nil
+	case <-l.done:
+		return ErrEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *live) deliver(ctx context.Context, d delivery) error {
+	select {
+	case l.inbox <- d:
 		return nil
 	case <-l.done:
 		return ErrEnded
@@ -159,7 +189,7 @@ func (l *live) post(ctx context.Context, in input) error {
 // tell is post for what must not get lost as long as there is an owner.
 func (l *live) tell(in input) {
 	select {
-	case l.inbox <- in:
+	case l.inbox <- delivery{input: in}:
 	case <-l.done:
 	}
 }

@@ -3,6 +3,7 @@ package call_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"log/slog"
 	"strings"
@@ -26,6 +27,9 @@ const (
 	ours   = calltest.Number
 )
 
+// carrier is whose protocol is spoken in the tests of whole calls.
+var carrier = flag.String("carrier", "twilio", "twilio or plivo")
+
 // office is a service on a telephone network in memory.
 type office struct {
 	*call.Service
@@ -37,6 +41,9 @@ type office struct {
 func newOffice(t *testing.T, agent call.Agent, change func(*call.Config), faults ...sim.Faults) *office {
 	t.Helper()
 	network := calltest.NewNetwork(t, faults...)
+	if *carrier == "plivo" {
+		network = calltest.NewPlivoNetwork(t, faults...)
+	}
 	cfg := call.Config{
 		PublicURL: calltest.PublicURL,
 		Providers: []call.Provider{network},
