@@ -816,7 +816,7 @@ func FuzzCallKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id string, seconds int64, take int) {
 		start := time.Unix(seconds%(1<<36), 0)
 		if y := start.UTC().Year(); y < 0 || y > 9999 {
-			t.Skip()
+			return // no such day in a key
 		}
 		if err := CheckKey(callKey(id, start, take)); err != nil {
 			t.Error(err)

@@ -31,10 +31,11 @@ func TestEveryServerReturnsEveryFrame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, mode := range []Mode{TCP, Naive, Stream, Call, CallDry, FastAPI, Node} {
+		if why := missing(mode); why != "" { // only of the servers of others
+			t.Logf("%s is not tried: %s", mode, why)
+			continue
+		}
 		t.Run(string(mode), func(t *testing.T) {
-			if why := missing(mode); why != "" {
-				t.Skip(why)
-			}
 			s := &Starter{Peers: "peers"}
 			run, err := s.Try(mode, Load{Calls: 3, Warm: 200 * time.Millisecond, Measure: 400 * time.Millisecond}, words)
 			if err != nil {
