@@ -294,7 +294,8 @@ func (c *call) ring() (Behavior, bool) {
 	return b, true
 }
 
-// answer begins the talk.
+// answer begins the talk and tells of it. Whoever sees the talk sees a call in
+// progress.
 func (c *call) answer(p *Phone) bool {
 	now := time.Now()
 	c.mu.Lock()
@@ -304,6 +305,7 @@ func (c *call) answer(p *Phone) bool {
 	}
 	c.talk = newTalk(c, p, now)
 	c.answered = now
+	c.status = telephony.StatusInProgress
 	limit := c.order.limit
 	if limit > 0 {
 		c.limit = time.AfterFunc(limit, func() { c.end(ending{by: ByCarrier, how: atLimit}) })
@@ -311,7 +313,8 @@ func (c *call) answer(p *Phone) bool {
 	c.mu.Unlock()
 	p.add(c.talk)
 	close(c.picked)
-	return c.become(telephony.StatusInProgress)
+	c.dialect.progress(c, telephony.StatusInProgress)
+	return true
 }
 
 // How long it takes to tell who answered.
