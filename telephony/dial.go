@@ -28,6 +28,18 @@ type DialRequest struct {
 	// holding up the call. The answer comes to MachineURL.
 	MachineDetection bool
 	MachineURL       string
+	// DetectBeep asks for the end of a machine's greeting too, besides the fact
+	// that it is one. Carriers that cannot tell (see CanDetectBeep) leave it out.
+	DetectBeep bool
+
+	// CallerName is shown to the callee where networks pass it on, at most 50
+	// characters. Carriers that cannot send one (see CanCallerName) leave it out.
+	CallerName string
+	// SIPHeaders go with the call where it leaves the telephone network: names
+	// and values of letters and digits only. A carrier that cannot send them
+	// (see CanSIPHeaders) refuses, with an error that wraps errors.ErrUnsupported,
+	// and sends nothing.
+	SIPHeaders map[string]string
 }
 
 // Transfer says where a call goes next.

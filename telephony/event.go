@@ -126,6 +126,11 @@ type Event struct {
 	AnsweredBy AnsweredBy
 	// Cause is the carrier's own word for why a call ended.
 	Cause string
+	// Dialed is set if the carrier tells what became of an Answer.Dial:
+	// StatusCompleted if the two were connected.
+	Dialed Status
+	// Recording is set if the report is about a recording of the carrier's.
+	Recording *RecordingReport
 	// StreamStatus is set if the report is about the media stream: the
 	// carrier's own word.
 	StreamStatus string
