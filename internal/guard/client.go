@@ -90,6 +90,23 @@ type Reply struct {
 func (c *Client) Do(req *http.Request) (*Reply, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), c.timeout)
 	defer cancel()
+	resp, err := c.send(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if !succeeded(resp) {
+		return nil, refusal(resp)
+	}
+	body, err := readAll(resp.Body)
+	if err != nil {
+		return nil, &Error{Status: resp.StatusCode, Err: err}
+	}
+	return &Reply{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
+
+// send sends req and returns the reply, whatever its status.
+func (c *Client) send(ctx context.Context, req *http.Request) (*http.Response, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, &Error{NotSent: true, Err: err}
 	}
@@ -108,22 +125,21 @@ func (c *Client) Do(req *http.Request) (*Reply, error) {
 	if err != nil {
 		return nil, &Error{NotSent: tried.Load() && !written.Load(), Err: err}
 	}
-	defer func() { _ = resp.Body.Close() }()
+	return resp, nil
+}
 
+func succeeded(resp *http.Response) bool { return resp.StatusCode >= 200 && resp.StatusCode <= 299 }
+
+// refusal reads what a reply without success says. The status is the answer,
+// however much of the explanation arrives.
+func refusal(resp *http.Response) *Error {
 	body, err := readAll(resp.Body)
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		// The status is the answer, however much of the explanation arrived.
-		return nil, &Error{
-			Status:     resp.StatusCode,
-			Body:       body,
-			RetryAfter: retryAfter(resp.Header, time.Now()),
-			Err:        err,
-		}
+	return &Error{
+		Status:     resp.StatusCode,
+		Body:       body,
+		RetryAfter: retryAfter(resp.Header, time.Now()),
+		Err:        err,
 	}
-	if err != nil {
-		return nil, &Error{Status: resp.StatusCode, Err: err}
-	}
-	return &Reply{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
 }
 
 // CloseIdleConnections closes the connections that are kept for later.
