@@ -119,8 +119,9 @@ type call struct {
 	ending     *ending
 	answeredBy string
 	talk       *Talk
-	interrupt  context.CancelFunc
-	update     *instruction
+	interrupt  context.CancelFunc // makes it leave what it does
+	update     *update            // what it shall do then; nil for nothing else
+	leg        *call              // that it has dialed and not left
 	limit      *time.Timer
 	deleted    bool   // through the REST API
 	streams    uint64 // ever opened
@@ -388,69 +389,140 @@ func (c *call) pickUp() {
 // calls that are redirected for ever, which in virtual time would take no time.
 const maxDocuments = 1000
 
+// An update is new instructions for a live call. The call goes on with what it
+// does until they are there.
+type update struct {
+	ready chan struct{} // closed when the rest is there
+	verbs []verb
+	err   error
+}
+
 // follow carries out instructions until there are none, or the call ends.
 func (c *call) follow(ins instruction) {
-	for range maxDocuments {
-		next, err := c.step(ins)
-		if c.ctx.Err() != nil {
-			return
-		}
-		if u := c.takeUpdate(); u != nil {
-			ins = *u
-			continue
-		}
+	c.carryOut(func(ctx context.Context) (*instruction, error) {
+		verbs, err := c.fetch(ctx, ins)
 		if err != nil {
+			return nil, err
+		}
+		return c.perform(ctx, verbs)
+	})
+}
+
+// carryOut does what next does, and then what it is told to do. Next returns
+// where further instructions are; nil means that there are none.
+func (c *call) carryOut(next func(ctx context.Context) (*instruction, error)) {
+	for range maxDocuments {
+		ins, err := c.step(next)
+		u := c.awaitUpdate()
+		switch {
+		case c.ctx.Err() != nil:
+			return
+		case u != nil:
+			next = u.perform(c)
+			continue
+		case err != nil:
 			c.end(ending{by: ByCarrier, status: telephony.StatusFailed, err: err})
 			return
-		}
-		if next == nil {
+		case ins == nil:
 			c.pickUp()
 			c.end(ending{by: c.application(), how: atLastVerb})
 			return
 		}
-		ins = *next
+		next = func(ctx context.Context) (*instruction, error) {
+			verbs, err := c.fetch(ctx, *ins)
+			if err != nil {
+				return nil, err
+			}
+			return c.perform(ctx, verbs)
+		}
 	}
 	c.end(ending{by: ByCarrier, status: telephony.StatusFailed,
 		err: fmt.Errorf("sim: call was redirected %d times", maxDocuments)})
 }
 
-func (c *call) step(ins instruction) (*instruction, error) {
+// perform does what u says.
+func (u *update) perform(c *call) func(context.Context) (*instruction, error) {
+	return func(ctx context.Context) (*instruction, error) {
+		if u.err != nil {
+			return nil, u.err
+		}
+		return c.perform(ctx, u.verbs)
+	}
+}
+
+func (c *call) step(do func(context.Context) (*instruction, error)) (*instruction, error) {
 	ctx, interrupt := context.WithCancel(c.ctx)
 	defer interrupt()
+	c.interruptible(interrupt)
+	return do(ctx)
+}
+
+// interruptible sets how the call is made to leave what it does.
+func (c *call) interruptible(interrupt context.CancelFunc) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.interrupt = interrupt
-	if c.update != nil {
+	if c.update != nil && c.update.isReady() {
 		interrupt()
 	}
-	c.mu.Unlock()
-	verbs, err := c.fetch(ctx, ins)
-	if err != nil {
-		return nil, err
-	}
-	return c.perform(ctx, verbs)
 }
 
-// redirect replaces the instructions of a live call. It reports false if the
-// call is not in progress.
-func (c *call) redirect(ins instruction) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ending != nil || c.answered.IsZero() {
+func (u *update) isReady() bool {
+	select {
+	case <-u.ready:
+		return true
+	default:
 		return false
 	}
-	c.update = &ins
-	if c.interrupt != nil {
-		c.interrupt()
-	}
-	return true
 }
 
-func (c *call) takeUpdate() *instruction {
+// redirect replaces the instructions of a live call as soon as the application
+// has given the new ones. It reports false if the call is not in progress.
+func (c *call) redirect(ins instruction) bool {
+	u := &update{ready: make(chan struct{})}
+	c.mu.Lock()
+	if c.ending != nil || c.answered.IsZero() {
+		c.mu.Unlock()
+		return false
+	}
+	c.update = u
+	c.mu.Unlock()
+	return c.carrier.start(func() {
+		u.verbs, u.err = c.fetch(c.ctx, ins)
+		close(u.ready)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.update == u && c.interrupt != nil {
+			c.interrupt()
+		}
+	}) == nil // otherwise the carrier is closed, and the call over
+}
+
+// redirected reports whether new instructions are on their way.
+func (c *call) redirected() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	u := c.update
-	c.update = nil
-	return u
+	return c.update != nil
+}
+
+// awaitUpdate returns the new instructions that are on their way, if there are
+// any, as soon as they are there. Of several it returns the last.
+func (c *call) awaitUpdate() *update {
+	for {
+		c.mu.Lock()
+		u := c.update
+		if u == nil || u.isReady() {
+			c.update = nil
+			c.mu.Unlock()
+			return u
+		}
+		c.mu.Unlock()
+		select {
+		case <-u.ready:
+		case <-c.ctx.Done():
+			return nil
+		}
+	}
 }
 
 // talking returns the talk of an answered call.

@@ -127,13 +127,17 @@ func plainNumber(s string) string { return strings.TrimPrefix(s, "+") }
 // plivoTime writes a time with microseconds, in UTC.
 func plivoTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000") }
 
-// plivoStatus is Plivo's word for the status of a call that is not over.
+// plivoStatus is Plivo's word for the status of a call.
 func plivoStatus(s telephony.Status) string {
-	switch s {
-	case telephony.StatusRinging:
+	switch {
+	case s == telephony.StatusRinging:
 		return "ringing"
-	case telephony.StatusInProgress:
+	case s == telephony.StatusInProgress:
 		return "in-progress"
+	case s == telephony.StatusCanceled:
+		return "cancel"
+	case s.Final():
+		return statusWord(s)
 	}
 	return "queued"
 }
@@ -159,6 +163,11 @@ func (t *plivo) base(c *call, status, event string) url.Values {
 	c.mu.Unlock()
 	if c.direction == telephony.Inbound {
 		p.Set("STIRVerification", "Verified")
+		return p
+	}
+	if c.parent != nil {
+		p.Set("ALegUUID", c.parent.sid)
+		p.Set("BLegUUID", c.sid)
 		return p
 	}
 	p.Set("RequestUUID", c.requestID)
@@ -368,13 +377,14 @@ func (t *plivo) dialed(leg CallInfo, bridged time.Duration) url.Values {
 		word = "UNALLOCATED_NUMBER"
 	}
 	p := url.Values{
-		"DialStatus":      {statusWord(leg.Status)},
+		"DialStatus":      {plivoStatus(leg.Status)},
 		"DialRingStatus":  {strconv.FormatBool(leg.Status != telephony.StatusFailed)},
 		"DialHangupCause": {word},
 		"DialALegUUID":    {leg.ParentSID},
-		"DialBLegUUID":    {leg.SID},
+		"DialBLegUUID":    {""}, // if nobody answers
 	}
 	if !leg.Answered.IsZero() {
+		p.Set("DialBLegUUID", leg.SID)
 		p.Set("DialBLegDuration", strconv.Itoa(ceil(bridged, time.Second)))
 	}
 	return p

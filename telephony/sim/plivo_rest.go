@@ -90,7 +90,7 @@ func (t *plivo) serve(w http.ResponseWriter, r *http.Request) *apiError {
 		return plivoNoMethod
 	}
 	c := t.carrier.call(parts[1])
-	if c == nil || c.parent != nil {
+	if c == nil {
 		return plivoNoCall
 	}
 	switch {
@@ -275,39 +275,87 @@ func (t *plivo) stop(w http.ResponseWriter, c *call) *apiError {
 	return nil
 }
 
-// ourLeg reports whether a request is about the call itself, which is the only
-// leg that is simulated for it.
-func ourLeg(params url.Values) bool { return params.Get("legs") == "" || params.Get("legs") == "aleg" }
+// legsOf returns the calls that a request is about: the call itself, the one that
+// it is connected to by a Dial, or both.
+func legsOf(c *call, params url.Values) ([]*call, *apiError) {
+	c.mu.Lock()
+	other := c.leg
+	c.mu.Unlock()
+	if c.parent != nil {
+		c.parent.mu.Lock()
+		if c.parent.leg == c {
+			other = c.parent
+		}
+		c.parent.mu.Unlock()
+	}
+	legs := []*call{c}
+	switch params.Get("legs") {
+	case "", "aleg":
+	case "bleg":
+		legs = []*call{other}
+	case "both":
+		legs = append(legs, other)
+	default:
+		return nil, plivoRefuse("legs parameter is invalid.")
+	}
+	for _, l := range legs {
+		if l == nil {
+			return nil, plivoNoCall
+		}
+		if i := l.info(); i.Status != telephony.StatusInProgress {
+			return nil, plivoNoCall
+		}
+	}
+	return legs, nil
+}
 
+// transfer redirects the legs that it is asked for. The other of two goes on
+// after its Dial.
 func (t *plivo) transfer(w http.ResponseWriter, c *call, params url.Values) *apiError {
-	method, err := methodOf(params.Get("aleg_method"))
-	switch address := params.Get("aleg_url"); {
-	case !ourLeg(params):
-		return plivoRefuse("legs parameter: only aleg is simulated")
-	case !isWebURL(address):
-		return plivoRefuse("aleg_url parameter is not a valid URL")
-	case err != nil:
-		return plivoRefuse("aleg_method parameter is invalid.")
-	case !c.redirect(instruction{url: address, method: method}):
-		return plivoNoCall
+	legs, problem := legsOf(c, params)
+	if problem != nil {
+		return problem
+	}
+	moves := make([]instruction, len(legs))
+	ids := make([]string, len(legs))
+	for i, leg := range legs {
+		name := "bleg"
+		if leg == c {
+			name = "aleg"
+		}
+		method, err := methodOf(params.Get(name + "_method"))
+		address := params.Get(name + "_url")
+		switch {
+		case !isWebURL(address):
+			return plivoRefuse("%s_url parameter is not a valid URL", name)
+		case err != nil:
+			return plivoRefuse("%s_method parameter is invalid.", name)
+		}
+		moves[i], ids[i] = instruction{url: address, method: method}, leg.sid
+	}
+	for i, leg := range legs {
+		if !leg.redirect(moves[i]) {
+			return plivoNoCall
+		}
 	}
 	writeJSON(w, http.StatusAccepted, t.reply(map[string]any{
 		"message":    "call transfered", //nolint:misspell // as Plivo has it
-		"call_uuids": []string{c.sid},
+		"call_uuids": ids,
 	}))
 	return nil
 }
 
 func (t *plivo) press(w http.ResponseWriter, c *call, params url.Values) *apiError {
-	talk, i := c.talking(), c.info()
-	switch digits := params.Get("digits"); {
-	case talk == nil || i.Status != telephony.StatusInProgress:
-		return plivoNoCall
-	case !ourLeg(params):
-		return plivoRefuse("legs parameter: only aleg is simulated")
-	case digits == "" || !validDigits(digits):
+	legs, problem := legsOf(c, params)
+	if problem != nil {
+		return problem
+	}
+	digits := params.Get("digits")
+	if digits == "" || !validDigits(digits) {
 		return plivoRefuse("digits parameter is invalid.")
-	default:
+	}
+	for _, leg := range legs {
+		talk := leg.talking()
 		talk.addKeys(keysOf(digits))
 		talk.ear.play(time.Now(), dialTones(digits))
 	}

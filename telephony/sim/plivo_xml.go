@@ -77,11 +77,11 @@ func (p *plivoXML) stream(e *element) (verb, error) {
 	if len(v.url) > maxStreamURL {
 		return nil, fmt.Errorf("URL is longer than %d characters", maxStreamURL)
 	}
-	both, err := flag(e, "bidirectional")
+	both, err := flag(e, "bidirectional", false)
 	if err != nil {
 		return nil, err
 	}
-	alive, err := flag(e, "keepCallAlive")
+	alive, err := flag(e, "keepCallAlive", false)
 	if err != nil {
 		return nil, err
 	}
@@ -113,18 +113,6 @@ func (p *plivoXML) stream(e *element) (verb, error) {
 	}
 	v.statusMethod, err = methodOf(e.attrs["statusCallbackMethod"])
 	return v, err
-}
-
-// flag reads an attribute that is true or false; false if it is not there.
-func flag(e *element, name string) (bool, error) {
-	switch s := e.attrs[name]; s {
-	case "", "false":
-		return false, nil
-	case "true":
-		return true, nil
-	default:
-		return false, fmt.Errorf("%s is %.20q", name, s)
-	}
 }
 
 // extraHeaders reads pairs of names and values, separated by commas.
@@ -168,8 +156,18 @@ func (p *plivoXML) dial(e *element) (verb, error) {
 	if v.order.digits = number.attrs["sendDigits"]; !validDigits(v.order.digits) {
 		return nil, fmt.Errorf("sendDigits %.40q", v.order.digits)
 	}
-	v.action, err = p.action(e)
+	v.action, v.aside, err = p.after(e)
 	return v, err
+}
+
+// after is who is told what became of e, and whether the call goes on with the
+// next element all the same and not where that says.
+func (p *plivoXML) after(e *element) (action *instruction, aside bool, err error) {
+	if action, err = p.action(e); err != nil {
+		return nil, false, err
+	}
+	follow, err := flag(e, "redirect", true)
+	return action, !follow, err
 }
 
 // fullNumber is a number in the form of E.164, if it is one.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
@@ -32,7 +33,7 @@ func (c *call) perform(ctx context.Context, verbs []verb) (*instruction, error) 
 			c.begin()
 		}
 		next, err := v.perform(ctx, c)
-		if next != nil || err != nil || ctx.Err() != nil {
+		if next != nil || err != nil || ctx.Err() != nil || c.redirected() {
 			return next, err
 		}
 	}
@@ -170,7 +171,8 @@ type dialNumber struct {
 	to       string
 	callerID string
 	order    order        // of the call that is dialed
-	action   *instruction // where to go on; nil means the next verb
+	action   *instruction // is told what became of it; nil for nobody
+	aside    bool         // and the call goes on with the next verb all the same
 }
 
 func (d *dialNumber) perform(ctx context.Context, c *call) (*instruction, error) {
@@ -185,47 +187,70 @@ func (d *dialNumber) perform(ctx context.Context, c *call) (*instruction, error)
 	if err := c.carrier.add(leg); err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { leg.end(ending{by: ByCaller, status: telephony.StatusCanceled, sip: 487}) })
-	var bridged time.Duration
-	if _, ok := leg.ring(); ok {
-		if d.order.digits != "" {
-			leg.sendDigits(leg.ctx, d.order.digits)
-		}
-		start := time.Now()
-		bridge(leg.ctx, c.talking(), leg.talking())
-		bridged = time.Since(start)
-	}
-	if stop() {
+	c.setLeg(leg)
+	bridged := d.connect(ctx, c, leg)
+	c.setLeg(nil)
+	info := leg.info()
+	if !leg.redirected() || c.carrier.start(leg.goOn) != nil {
 		leg.end(ending{by: ByCaller, status: telephony.StatusCanceled})
+		leg.finish()
+		info = leg.info()
 	}
-	leg.finish()
-	if d.action == nil || ctx.Err() != nil {
-		return nil, nil
+	if !info.Answered.IsZero() {
+		info.Status = telephony.StatusCompleted // between the two
 	}
-	next := *d.action
-	next.more = c.dialect.dialed(leg.info(), bridged)
-	return &next, nil
+	return c.report(ctx, d.action, d.aside, c.dialect.dialed(info, bridged)), nil
 }
 
-// bridge lets two phones hear each other until ctx ends.
-func bridge(ctx context.Context, a, b *Talk) {
+// connect rings the phone of leg and connects it to that of c, until one of them
+// hangs up or is called away. It returns how long they were connected.
+func (d *dialNumber) connect(ctx context.Context, c, leg *call) (bridged time.Duration) {
+	stop := context.AfterFunc(ctx, func() { leg.end(ending{by: ByCaller, status: telephony.StatusCanceled, sip: 487}) })
+	defer stop()
+	if _, ok := leg.ring(); !ok {
+		return 0
+	}
+	if d.order.digits != "" {
+		leg.sendDigits(leg.ctx, d.order.digits)
+	}
+	if !stop() {
+		return 0
+	}
+	together, part := context.WithCancel(ctx)
+	defer part()
+	defer context.AfterFunc(leg.ctx, part)()
+	leg.interruptible(part)
 	start := time.Now()
-	a.mouth.listen(start)
-	defer a.mouth.unlisten()
-	b.mouth.listen(start)
-	defer b.mouth.unlisten()
-	a.setKeys(b.addKeys)
-	defer a.setKeys(nil)
-	b.setKeys(a.addKeys)
-	defer b.setKeys(nil)
-	cross := func(from, to *Talk, at time.Time) {
-		pcm := make([]int16, samplesIn(frame))
-		if from.mouth.take(at, pcm) {
-			to.ear.play(time.Now(), pcm)
-		}
+	bridge(together, c.talking(), leg.talking())
+	return time.Since(start)
+}
+
+func (c *call) setLeg(leg *call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leg = leg
+}
+
+// goOn is the life of a call that was dialed by another one and is redirected
+// away from it.
+func (c *call) goOn() {
+	defer c.finish()
+	c.carryOut(func(context.Context) (*instruction, error) { return nil, nil })
+}
+
+// report tells the application at action, unless that is nil, what became of a
+// verb. It returns where the call goes on; nil means at the next verb. One that is
+// over only tells, and one that is redirected does not tell.
+func (c *call) report(ctx context.Context, action *instruction, aside bool, what url.Values) *instruction {
+	over := c.ctx.Err() != nil
+	if action == nil || ctx.Err() != nil && !over {
+		return nil
 	}
-	for at := start; sleep(ctx, time.Until(at.Add(frame))); at = at.Add(frame) {
-		cross(a, b, at)
-		cross(b, a, at)
+	next := *action
+	next.more = what
+	if !over && !aside {
+		return &next
 	}
+	c.post.push(hook{method: next.method, url: next.url, token: newToken(), params: c.dialect.question(c, next)})
+	return nil
 }

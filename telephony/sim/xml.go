@@ -185,6 +185,18 @@ func (d *document) required(ref string) (string, error) {
 	return ref, nil
 }
 
+// flag reads an attribute that is true or false.
+func flag(e *element, name string, otherwise bool) (bool, error) {
+	switch s := e.attrs[name]; s {
+	case "":
+		return otherwise, nil
+	case "true", "false":
+		return s == "true", nil
+	default:
+		return false, fmt.Errorf("%s is %.20q", name, s)
+	}
+}
+
 func methodOf(s string) (string, error) {
 	switch s = strings.ToUpper(s); s {
 	case "":
