@@ -8,6 +8,7 @@ import (
 	"github.com/zaf/g711"
 
 	"github.com/switchboard-voice/switchboard/audio"
+	"github.com/switchboard-voice/switchboard/internal/jsonscan/jsontest"
 	"github.com/switchboard-voice/switchboard/stream"
 )
 
@@ -32,7 +33,7 @@ func BenchmarkMessageToPCM(b *testing.B) {
 		}
 	})
 	b.Run("ours in any order", func(b *testing.B) {
-		do := decoding(new(Provider), new(stream.Message), reversed(b, text))
+		do := decoding(new(Provider), new(stream.Message), jsontest.Reverse(b, text))
 		b.ReportAllocs()
 		for b.Loop() {
 			do()

@@ -2,7 +2,6 @@ package plivo
 
 import (
 	"bytes"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,17 +12,7 @@ import (
 	"github.com/switchboard-voice/switchboard/stream"
 )
 
-var (
-	errBinary    = jsonscan.Bad("plivo: binary message")
-	errEvent     = jsonscan.Bad("plivo: no event")
-	errPayload   = jsonscan.Bad("plivo: payload is not canonical base64")
-	errNoPayload = jsonscan.Bad("plivo: no payload")
-	errTrack     = jsonscan.Bad("plivo: unknown track")
-	errDigit     = jsonscan.Bad("plivo: not a key")
-	errID        = jsonscan.Bad("plivo: missing or unsafe id")
-	errIDs       = jsonscan.Bad("plivo: two stream ids")
-	errFormat    = jsonscan.Bad("plivo: audio is neither mu-law at 8000 Hz nor L16 at 8000 or 16000 Hz")
-)
+var errFormat = jsonscan.Bad("plivo: audio is neither mu-law at 8000 Hz nor L16 at 8000 or 16000 Hz")
 
 // formats are what an audio stream may carry (Plivo, "Stream XML"). L16 is little
 // endian here, whatever RFC 2586 says of audio/L16.
@@ -71,7 +60,7 @@ func (p *Provider) Traits() stream.Traits {
 // AppendMark did not write is ignored.
 func (p *Provider) Decode(m *stream.Message, data []byte, binary bool) error {
 	if binary {
-		return errBinary
+		return jsonscan.ErrBinary
 	}
 	if done, err := decodeUsualMedia(m, data); done {
 		return err
@@ -88,13 +77,7 @@ func decodeUsualMedia(m *stream.Message, data []byte) (done bool, err error) {
 	rest, ok = jsonscan.Cut(rest, ok, `,"streamId":"`)
 	rest, ok = afterID(rest, ok)
 	rest, ok = jsonscan.Cut(rest, ok, `","media":{"track":"`)
-	track := audio.Inbound
-	if ok && bytes.HasPrefix(rest, []byte("outbound")) {
-		track = audio.Outbound
-		rest = rest[len("outbound"):]
-	} else {
-		rest, ok = jsonscan.Cut(rest, ok, "inbound")
-	}
+	track, rest, ok := jsonscan.CutTrack(rest, ok)
 	rest, ok = jsonscan.Cut(rest, ok, `","timestamp":"`)
 	millis, rest, ok := jsonscan.CutCount(rest, ok)
 	rest, ok = jsonscan.Cut(rest, ok, `","chunk":`)
@@ -113,7 +96,7 @@ func decodeUsualMedia(m *stream.Message, data []byte) (done bool, err error) {
 	}
 	n, ok := jsonscan.DecodeBase64(payload)
 	if !ok {
-		return true, errPayload
+		return true, jsonscan.ErrPayload
 	}
 	m.Kind = stream.KindMedia
 	m.Sequence = sequence
@@ -208,72 +191,20 @@ func (p *Provider) decodeAny(m *stream.Message, data []byte) error {
 
 	switch string(event) {
 	case "media":
-		return decodeMedia(m, media)
+		return jsonscan.Media(m, media)
 	case "start":
 		return p.decodeStart(m, start, streamID, headers)
 	case "playedStream":
 		return decodePlayed(m, name)
 	case "dtmf":
-		return decodeKey(m, dtmf)
+		return jsonscan.Key(m, dtmf)
 	case "clearedAudio":
 		m.Kind = stream.KindCleared
 	case "stop":
 		m.Kind = stream.KindStop
 	case "":
-		return errEvent
+		return jsonscan.ErrEvent
 	}
-	return nil
-}
-
-func decodeMedia(m *stream.Message, object []byte) error {
-	s := jsonscan.New(object)
-	var names jsonscan.Seen
-	var payload []byte
-	s.Object()
-	for first := true; ; first = false {
-		member, ok := s.Member(first)
-		if !ok {
-			break
-		}
-		switch string(member) {
-		case "track":
-			s.Once(&names, 0)
-			switch string(s.Text()) {
-			case "inbound":
-			case "outbound":
-				m.Track = audio.Outbound
-			default:
-				s.Fail(errTrack)
-			}
-		case "chunk":
-			s.Once(&names, 1)
-			m.Chunk = s.Count()
-		case "timestamp":
-			s.Once(&names, 2)
-			millis := s.Count()
-			if millis > jsonscan.MaxMillis {
-				s.Fail(jsonscan.ErrType)
-			}
-			m.Timestamp = time.Duration(millis) * time.Millisecond
-		case "payload":
-			s.Once(&names, 3)
-			payload = s.Text()
-		default:
-			s.Skip(2)
-		}
-	}
-	if s.Err() != nil {
-		return s.Err()
-	}
-	if len(payload) == 0 {
-		return errNoPayload
-	}
-	n, ok := jsonscan.DecodeBase64(payload)
-	if !ok {
-		return errPayload
-	}
-	m.Kind = stream.KindMedia
-	m.Payload = payload[:n]
 	return nil
 }
 
@@ -285,43 +216,7 @@ func decodePlayed(m *stream.Message, value []byte) error {
 	if s.Err() != nil {
 		return s.Err()
 	}
-	n, ok := jsonscan.ParseCount(mark)
-	if ok && n <= math.MaxUint32 && (mark[0] != '0' || len(mark) == 1) {
-		m.Kind = stream.KindMark
-		m.Mark = uint32(n)
-	}
-	return nil
-}
-
-func decodeKey(m *stream.Message, object []byte) error {
-	s := jsonscan.New(object)
-	var names jsonscan.Seen
-	var digit []byte
-	s.Object()
-	for first := true; ; first = false {
-		member, ok := s.Member(first)
-		if !ok {
-			break
-		}
-		if string(member) != "digit" {
-			s.Skip(2)
-			continue
-		}
-		s.Once(&names, 0)
-		if s.Peek() == '"' {
-			digit = s.Str()
-		} else {
-			digit = s.Skip(2)
-		}
-	}
-	if s.Err() != nil {
-		return s.Err()
-	}
-	if len(digit) != 1 || strings.IndexByte("0123456789*#ABCD", digit[0]) < 0 {
-		return errDigit
-	}
-	m.Kind = stream.KindKey
-	m.Digit = digit[0]
+	jsonscan.Mark(m, mark)
 	return nil
 }
 
@@ -348,7 +243,7 @@ func (p *Provider) decodeStart(m *stream.Message, object, outerID, headers []byt
 			callID = s.Text()
 		case "mediaFormat":
 			s.Once(&names, 3)
-			format = scanFormat(&s)
+			format = formatOf(s.Format())
 		default:
 			s.Skip(2)
 		}
@@ -359,9 +254,9 @@ func (p *Provider) decodeStart(m *stream.Message, object, outerID, headers []byt
 	case !slices.Contains(formats, format):
 		return errFormat
 	case !jsonscan.IsSafeID(streamID), !jsonscan.IsSafeID(callID), len(accountID) > 0 && !jsonscan.IsSafeID(accountID):
-		return errID
+		return jsonscan.ErrID
 	case outerID != nil && !bytes.Equal(outerID, streamID):
-		return errIDs
+		return jsonscan.ErrIDs
 	}
 	m.Kind = stream.KindStart
 	m.StreamID = string(streamID)
@@ -372,33 +267,10 @@ func (p *Provider) decodeStart(m *stream.Message, object, outerID, headers []byt
 	return nil
 }
 
-func scanFormat(s *jsonscan.Scanner) (f audio.Format) {
-	var names jsonscan.Seen
-	var encoding []byte
-	var rate int64
-	channels := int64(1)
-	s.Object()
-	for first := true; ; first = false {
-		member, ok := s.Member(first)
-		if !ok {
-			break
-		}
-		switch string(member) {
-		case "encoding":
-			s.Once(&names, 0)
-			encoding = s.Text()
-		case "sampleRate":
-			s.Once(&names, 1)
-			rate = s.Count()
-		case "channels":
-			s.Once(&names, 2)
-			channels = s.Count()
-		default:
-			s.Skip(3)
-		}
-	}
+// formatOf is the format that is described so, or the zero Format.
+func formatOf(encoding []byte, rate, channels int64) audio.Format {
 	for _, f := range formats {
-		if string(encoding) == contentTypes[f.Encoding] && rate == int64(f.Rate) && channels == 1 {
+		if string(encoding) == contentTypes[f.Encoding] && rate == int64(f.Rate) && (channels == 1 || channels == -1) {
 			return f
 		}
 	}

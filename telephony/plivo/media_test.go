@@ -2,11 +2,10 @@ package plivo
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/internal/jsonscan"
+	"github.com/switchboard-voice/switchboard/internal/jsonscan/jsontest"
 	"github.com/switchboard-voice/switchboard/stream"
 )
 
@@ -34,14 +34,6 @@ func decode(data string) (stream.Message, error) {
 	return m, err
 }
 
-func compacted(t testing.TB, b []byte) string {
-	var out bytes.Buffer
-	if err := json.Compact(&out, b); err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
-}
-
 func capturedMessages(t testing.TB) map[string]string {
 	var file struct {
 		From []namedMessage `json:"plivo_to_server"`
@@ -49,7 +41,7 @@ func capturedMessages(t testing.TB) map[string]string {
 	readFixture(t, "stream_messages.json", &file)
 	messages := make(map[string]string)
 	for _, m := range file.From {
-		messages[m.Name] = compacted(t, m.Message)
+		messages[m.Name] = jsontest.Compact(t, m.Message)
 	}
 	return messages
 }
@@ -111,9 +103,7 @@ func TestCapturedMessages(t *testing.T) {
 	sizes := map[string]int{"media_l16_8k": 320, "media_l16_16k": 640}
 	for name, raw := range captured {
 		// As Plivo writes it, with white space, and with the names in reverse.
-		for form, text := range map[string]string{
-			"compact": raw, "indented": indented(t, raw), "reversed": reversed(t, raw),
-		} {
+		for form, text := range jsontest.Forms(t, raw) {
 			t.Run(name+" "+form, func(t *testing.T) {
 				got, err := decode(text)
 				if err != nil {
@@ -124,7 +114,7 @@ func TestCapturedMessages(t *testing.T) {
 					if size == 0 {
 						size = 160
 					}
-					if payload := payloadOf(t, raw); !bytes.Equal(got.Payload, payload) || len(payload) != size {
+					if payload := jsontest.Payload(t, raw); !bytes.Equal(got.Payload, payload) || len(payload) != size {
 						t.Errorf("payload is %x, want %x", got.Payload, payload)
 					}
 					got.Payload = nil
@@ -165,55 +155,6 @@ func TestCapturedSessions(t *testing.T) {
 	}
 }
 
-func payloadOf(t testing.TB, raw string) []byte {
-	var m struct{ Media struct{ Payload []byte } }
-	if err := json.Unmarshal([]byte(raw), &m); err != nil {
-		t.Fatal(err)
-	}
-	return m.Media.Payload
-}
-
-func indented(t testing.TB, raw string) string {
-	var out bytes.Buffer
-	if err := json.Indent(&out, []byte(raw), "\r\n", "\t "); err != nil {
-		t.Fatal(err)
-	}
-	return " \n" + out.String() + "\n"
-}
-
-// reversed writes the members of all objects in the opposite order.
-func reversed(t testing.TB, raw string) string {
-	d := json.NewDecoder(strings.NewReader(raw))
-	d.UseNumber()
-	var value func() string
-	value = func() string {
-		token, err := d.Token()
-		if err != nil {
-			t.Fatal(err)
-		}
-		delim, ok := token.(json.Delim)
-		if !ok {
-			b, _ := json.Marshal(token)
-			return string(b)
-		}
-		var parts []string
-		for d.More() {
-			if delim == '[' {
-				parts = append(parts, value())
-				continue
-			}
-			name := value()
-			parts = append([]string{name + ":" + value()}, parts...)
-		}
-		d.Token()
-		if delim == '[' {
-			return "[" + strings.Join(parts, ",") + "]"
-		}
-		return "{" + strings.Join(parts, ",") + "}"
-	}
-	return value()
-}
-
 func TestOddMessages(t *testing.T) {
 	var file struct {
 		From []namedMessage `json:"plivo_to_server"`
@@ -228,7 +169,7 @@ func TestOddMessages(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || m.Kind != stream.KindMedia || !bytes.Equal(m.Payload, payloadOf(t, odd.Raw)) {
+			if err != nil || m.Kind != stream.KindMedia || !bytes.Equal(m.Payload, jsontest.Payload(t, odd.Raw)) {
 				t.Errorf("read %+v, error %v", m, err)
 			}
 			if odd.Name == "string_numbers" && (m.Sequence != 3 || m.Chunk != 2) {
@@ -243,65 +184,34 @@ const (
 	usualMedia = `{"event":"media","sequenceNumber":3,"streamId":"s1","media":{"track":"inbound","timestamp":"5","chunk":1,"payload":"AAECAw=="},"extra_headers":"a=b"}`
 )
 
-func swap(in, from, to string) string {
-	if !strings.Contains(in, from) {
-		panic(from)
-	}
-	return strings.Replace(in, from, to, 1)
-}
-
 func TestBadMessagesAreErrMessage(t *testing.T) {
-	for name, text := range map[string]string{
-		"nothing":                            "",
-		"an array":                           "[1,2,3]",
-		"a truncated message":                usualMedia[:len(usualMedia)-1],
-		"something behind the message":       usualMedia + "{}",
-		"a NUL behind the message":           usualMedia + "\x00",
-		"no event":                           `{"sequenceNumber":1}`,
-		"an empty event":                     `{"event":""}`,
-		"an event that is a number":          `{"event":1}`,
-		"event twice":                        `{"event":"stop","event":"media"}`,
-		"event twice, once escaped":          `{"event":"stop","\u0065vent":"stop"}`,
-		"nested too deep":                    `{"event":"x","x":` + strings.Repeat("[", 17) + strings.Repeat("]", 17) + `}`,
-		"a negative sequence number":         swap(usualMedia, `:3,`, `:-3,`),
-		"a sequence number that is no count": swap(usualMedia, `:3,`, `:3.0,`),
-		"a sequence number with a zero":      swap(usualMedia, `:3,`, `:03,`),
-		"an empty sequence number":           swap(usualMedia, `:3,`, `:"",`),
-		"a huge sequence number":             swap(usualMedia, `:3,`, `:1000000000000000000,`),
-		"a huge timestamp":                   swap(usualMedia, `"5"`, `"99999999999999"`),
-		"a track that is neither":            swap(usualMedia, `"inbound"`, `"both"`),
-		"a stream id that is a number":       swap(usualMedia, `"s1"`, `1`),
-		"media that is null":                 `{"event":"media","media":null}`,
-		"no media":                           `{"event":"media"}`,
-		"media without payload":              `{"event":"media","media":{}}`,
-		"an empty payload":                   swap(usualMedia, "AAECAw==", ""),
-		"payload that is a number":           swap(usualMedia, `"AAECAw=="`, "1"),
-		"payload twice":                      swap(usualMedia, `"payload"`, `"payload":"AAAA","payload"`),
-		"payload that is no base64":          swap(usualMedia, "AAECAw==", "!!!!"),
-		"payload without padding":            swap(usualMedia, "AAECAw==", "AAECAw"),
-		"payload with bits behind its end":   swap(usualMedia, "AAECAw==", "AAECAx=="),
-		"payload with a bare line break":     swap(usualMedia, "AAECAw==", "AAEC\r\n\r\nAw=="),
-		"headers with a line break":          swap(usualMedia, "a=b", "a=\nb"),
-		"headers that do not end":            swap(usualMedia, `a=b"`, `a=b`),
+	all := jsontest.Bad(usualMedia)
+	maps.Copy(all, map[string]string{
+		"a negative sequence number":         jsontest.Swap(usualMedia, `:3,`, `:-3,`),
+		"a sequence number that is no count": jsontest.Swap(usualMedia, `:3,`, `:3.0,`),
+		"a sequence number with a zero":      jsontest.Swap(usualMedia, `:3,`, `:03,`),
+		"an empty sequence number":           jsontest.Swap(usualMedia, `:3,`, `:"",`),
+		"a huge sequence number":             jsontest.Swap(usualMedia, `:3,`, `:1000000000000000000,`),
+		"a stream id that is a number":       jsontest.Swap(usualMedia, `"s1"`, `1`),
+		"headers with a line break":          jsontest.Swap(usualMedia, "a=b", "a=\nb"),
+		"headers that do not end":            jsontest.Swap(usualMedia, `a=b"`, `a=b`),
 		"a checkpoint without a name":        `{"event":"playedStream"}`,
 		"a checkpoint whose name is a count": `{"event":"playedStream","name":1}`,
 		"a checkpoint with two names":        `{"event":"playedStream","name":"1","name":"2"}`,
-		"a key of two":                       `{"event":"dtmf","dtmf":{"digit":"12"}}`,
-		"a key that is none":                 `{"event":"dtmf","dtmf":{"digit":"x"}}`,
-		"no key":                             `{"event":"dtmf","dtmf":{}}`,
-		"start of another encoding":          swap(usualStart, "audio/x-mulaw", "audio/wav"),
-		"start of mu-law in a wide band":     swap(usualStart, "8000", "16000"),
-		"start of linear audio at 24 kHz":    swap(swap(usualStart, "audio/x-mulaw", "audio/x-l16"), "8000", "24000"),
-		"start of two channels":              swap(usualStart, `8000`, `8000,"channels":2`),
-		"start with half a format":           swap(usualStart, `,"sampleRate":8000`, ``),
-		"start without a stream":             swap(usualStart, `"streamId"`, `"stream"`),
-		"start without a call":               swap(usualStart, `"callId"`, `"call"`),
-		"start with a quote in its id":       swap(usualStart, `"s1"`, `"s\"1"`),
-		"start with a quote in its account":  swap(usualStart, `"MA1"`, `"M\"1"`),
-		"start with a very long id":          swap(usualStart, `"s1"`, `"`+strings.Repeat("s", 65)+`"`),
-		"start with two ids":                 swap(usualStart, `"sequenceNumber":1`, `"streamId":"s2"`),
+		"start of another encoding":          jsontest.Swap(usualStart, "audio/x-mulaw", "audio/wav"),
+		"start of mu-law in a wide band":     jsontest.Swap(usualStart, "8000", "16000"),
+		"start of linear audio at 24 kHz":    jsontest.Swap(jsontest.Swap(usualStart, "audio/x-mulaw", "audio/x-l16"), "8000", "24000"),
+		"start of two channels":              jsontest.Swap(usualStart, `8000`, `8000,"channels":2`),
+		"start with half a format":           jsontest.Swap(usualStart, `,"sampleRate":8000`, ``),
+		"start without a stream":             jsontest.Swap(usualStart, `"streamId"`, `"stream"`),
+		"start without a call":               jsontest.Swap(usualStart, `"callId"`, `"call"`),
+		"start with a quote in its id":       jsontest.Swap(usualStart, `"s1"`, `"s\"1"`),
+		"start with a quote in its account":  jsontest.Swap(usualStart, `"MA1"`, `"M\"1"`),
+		"start with a very long id":          jsontest.Swap(usualStart, `"s1"`, `"`+strings.Repeat("s", 65)+`"`),
+		"start with two ids":                 jsontest.Swap(usualStart, `"sequenceNumber":1`, `"streamId":"s2"`),
 		"no start":                           `{"event":"start"}`,
-	} {
+	})
+	for name, text := range all {
 		t.Run(name, func(t *testing.T) {
 			if m, err := decode(text); !errors.Is(err, stream.ErrMessage) {
 				t.Errorf("decoded to %+v, error %v; want ErrMessage", m, err)
@@ -328,15 +238,15 @@ func TestUnusualButLegalMessages(t *testing.T) {
 		"a checkpoint of somebody else":     {`{"event":"playedStream","name":"greeting-end"}`, stream.KindIgnored},
 		"a checkpoint with a leading zero":  {`{"event":"playedStream","name":"07"}`, stream.KindIgnored},
 		"a checkpoint beyond 32 bits":       {`{"event":"playedStream","name":"4294967296"}`, stream.KindIgnored},
-		"media without headers":             {swap(usualMedia, `,"extra_headers":"a=b"`, ``), stream.KindMedia},
-		"media with headers that are null":  {swap(usualMedia, `"a=b"`, `null`), stream.KindMedia},
-		"media with an escape in a header":  {swap(usualMedia, `a=b`, `a=\"b\"`), stream.KindMedia},
-		"media with numbers as strings":     {swap(usualMedia, `:3,`, `:"03",`), stream.KindMedia},
-		"media without a sequence number":   {swap(usualMedia, `"sequenceNumber":3,`, ``), stream.KindMedia},
-		"start with the rate as a string":   {swap(usualStart, `8000`, `"8000"`), stream.KindStart},
-		"start with one channel":            {swap(usualStart, `8000`, `8000,"channels":1`), stream.KindStart},
-		"start with its stream outside too": {swap(usualStart, `"sequenceNumber":1`, `"streamId":"s1"`), stream.KindStart},
-		"start with headers that are null":  {swap(usualStart, `"a=b"`, `null`), stream.KindStart},
+		"media without headers":             {jsontest.Swap(usualMedia, `,"extra_headers":"a=b"`, ``), stream.KindMedia},
+		"media with headers that are null":  {jsontest.Swap(usualMedia, `"a=b"`, `null`), stream.KindMedia},
+		"media with an escape in a header":  {jsontest.Swap(usualMedia, `a=b`, `a=\"b\"`), stream.KindMedia},
+		"media with numbers as strings":     {jsontest.Swap(usualMedia, `:3,`, `:"03",`), stream.KindMedia},
+		"media without a sequence number":   {jsontest.Swap(usualMedia, `"sequenceNumber":3,`, ``), stream.KindMedia},
+		"start with the rate as a string":   {jsontest.Swap(usualStart, `8000`, `"8000"`), stream.KindStart},
+		"start with one channel":            {jsontest.Swap(usualStart, `8000`, `8000,"channels":1`), stream.KindStart},
+		"start with its stream outside too": {jsontest.Swap(usualStart, `"sequenceNumber":1`, `"streamId":"s1"`), stream.KindStart},
+		"start with headers that are null":  {jsontest.Swap(usualStart, `"a=b"`, `null`), stream.KindStart},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if m, err := decode(tt.text); err != nil || m.Kind != tt.kind {
@@ -383,7 +293,7 @@ func TestExtraHeaders(t *testing.T) {
 		"a long value":           {`"a=` + strings.Repeat("x", 501) + `"`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, err := decode(swap(usualStart, `"a=b"`, tt.headers))
+			m, err := decode(jsontest.Swap(usualStart, `"a=b"`, tt.headers))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -392,7 +302,7 @@ func TestExtraHeaders(t *testing.T) {
 			}
 		})
 	}
-	if m, err := decode(swap(usualStart, "a=b", strings.Join(many, ","))); err != nil || len(m.Params) != jsonscan.MaxParams {
+	if m, err := decode(jsontest.Swap(usualStart, "a=b", strings.Join(many, ","))); err != nil || len(m.Params) != jsonscan.MaxParams {
 		t.Errorf("%d params of 40, error %v", len(m.Params), err)
 	}
 }
@@ -406,15 +316,15 @@ func TestWrittenMessagesAreTheDocumentedOnes(t *testing.T) {
 	written := 0
 	for _, m := range file.To {
 		t.Run(m.Name, func(t *testing.T) {
-			want := compacted(t, m.Message)
+			want := jsontest.Compact(t, m.Message)
 			var got []byte
 			switch m.Name {
 			case "playAudio_mulaw":
-				got = p.AppendMedia([]byte("x"), testStream, audio.Telephone, payloadOf(t, want))
+				got = p.AppendMedia([]byte("x"), testStream, audio.Telephone, jsontest.Payload(t, want))
 			case "playAudio_l16_8k":
-				got = p.AppendMedia([]byte("x"), testStream, formats[1], payloadOf(t, want))
+				got = p.AppendMedia([]byte("x"), testStream, formats[1], jsontest.Payload(t, want))
 			case "playAudio_l16_16k":
-				got = p.AppendMedia([]byte("x"), testStream, formats[2], payloadOf(t, want))
+				got = p.AppendMedia([]byte("x"), testStream, formats[2], jsontest.Payload(t, want))
 			case "checkpoint":
 				got = p.AppendMark([]byte("x"), testStream, 42)
 				want = strings.Replace(want, "greeting-end", "42", 1)
@@ -439,7 +349,7 @@ func TestWrittenMessagesAreTheDocumentedOnes(t *testing.T) {
 func TestCheckpointsComeBack(t *testing.T) {
 	for _, mark := range []uint32{0, 1, 10, math.MaxUint32} {
 		sent := string(new(Provider).AppendMark(nil, testStream, mark))
-		m, err := decode(swap(sent, "checkpoint", "playedStream"))
+		m, err := decode(jsontest.Swap(sent, "checkpoint", "playedStream"))
 		if err != nil || m.Kind != stream.KindMark || m.Mark != mark {
 			t.Errorf("mark %d came back as %+v, %v", mark, m, err)
 		}
@@ -472,7 +382,7 @@ func TestMediaPathDoesNotAllocate(t *testing.T) {
 	for name, do := range map[string]func(){
 		"media":              decoding(p, &m, captured["media_mulaw"]),
 		"wide media":         decoding(p, &m, captured["media_l16_16k"]),
-		"media in any order": decoding(p, &m, reversed(t, captured["media_mulaw"])),
+		"media in any order": decoding(p, &m, jsontest.Reverse(t, captured["media_mulaw"])),
 		"escaped media":      decoding(p, &m, strings.ReplaceAll(captured["media_mulaw"], "/", `\/`)),
 		"checkpoint":         decoding(p, &m, `{"event":"playedStream","sequenceNumber":4,"streamId":"s1","name":"7"}`),
 		"cleared":            decoding(p, &m, captured["clearedAudio"]),
@@ -504,7 +414,7 @@ func decoding(p *Provider, m *stream.Message, text string) func() {
 func FuzzDecode(f *testing.F) {
 	for _, raw := range capturedMessages(f) {
 		f.Add([]byte(raw))
-		f.Add([]byte(reversed(f, raw)))
+		f.Add([]byte(jsontest.Reverse(f, raw)))
 	}
 	f.Add([]byte(usualStart))
 	f.Add([]byte(usualMedia))
@@ -530,19 +440,19 @@ func FuzzDecode(f *testing.F) {
 func decodeReference(data []byte) (m stream.Message, err error) {
 	m.Reset()
 	fail := fmt.Errorf("bad")
-	top, err := members(data)
+	top, err := jsontest.Members(data)
 	if err != nil {
 		return m, err
 	}
-	event, err := top.text("event", false)
+	event, err := top.Text("event", false)
 	if err != nil || event == "" {
 		return m, fail
 	}
-	outer, err := top.text("streamId", true)
+	outer, err := top.Text("streamId", true)
 	if err != nil {
 		return m, err
 	}
-	if m.Sequence, err = top.count("sequenceNumber"); err != nil {
+	if m.Sequence, err = top.Count("sequenceNumber"); err != nil {
 		return m, err
 	}
 	for _, name := range []string{"media", "start", "name", "dtmf", "extra_headers"} {
@@ -550,13 +460,13 @@ func decodeReference(data []byte) (m stream.Message, err error) {
 			return m, fail
 		}
 	}
-	inner := object{}
+	inner := jsontest.Object{}
 	switch event {
 	case "media", "start", "dtmf":
 		if len(top[event]) != 1 {
 			return m, fail
 		}
-		if inner, err = members(top[event][0]); err != nil {
+		if inner, err = jsontest.Members(top[event][0]); err != nil {
 			return m, err
 		}
 	}
@@ -566,49 +476,21 @@ func decodeReference(data []byte) (m stream.Message, err error) {
 	case "clearedAudio":
 		m.Kind = stream.KindCleared
 	case "playedStream":
-		name, err := top.text("name", false)
+		name, err := top.Text("name", false)
 		if err != nil {
 			return m, err
 		}
-		if n, err := strconv.ParseUint(name, 10, 32); err == nil && strconv.FormatUint(n, 10) == name {
-			m.Kind, m.Mark = stream.KindMark, uint32(n)
-		}
+		jsontest.Mark(&m, name)
 	case "dtmf":
-		if len(inner["digit"]) != 1 {
-			return m, fail
-		}
-		var digit string
-		if json.Unmarshal(inner["digit"][0], &digit) != nil {
-			digit = string(inner["digit"][0])
-		}
-		if len(digit) != 1 || !strings.Contains("0123456789*#ABCD", digit) {
-			return m, fail
-		}
-		m.Kind, m.Digit = stream.KindKey, digit[0]
+		err = jsontest.Key(&m, inner)
+		return m, err
 	case "media":
-		payload, err := inner.text("payload", false)
-		if err != nil {
-			return m, err
-		}
-		track, err := inner.text("track", true)
-		if err != nil || len(inner["track"]) > 0 && track != "inbound" && track != "outbound" {
-			return m, fail
-		}
-		if _, err = inner.count("chunk"); err != nil {
-			return m, err
-		}
-		if at, err := inner.count("timestamp"); err != nil || at > jsonscan.MaxMillis {
-			return m, fail
-		}
-		m.Payload, err = base64.StdEncoding.DecodeString(payload)
-		if err != nil || len(m.Payload) == 0 || base64.StdEncoding.EncodeToString(m.Payload) != payload {
-			return m, fail
-		}
-		m.Kind = stream.KindMedia
+		err = jsontest.Media(&m, inner)
+		return m, err
 	case "start":
 		var ids [3]string
 		for i, name := range []string{"accountId", "streamId", "callId"} {
-			ids[i], err = inner.text(name, i == 0)
+			ids[i], err = inner.Text(name, i == 0)
 			if err != nil || !jsonscan.IsSafeID([]byte(ids[i])) && (i > 0 || ids[i] != "") {
 				return m, fail
 			}
@@ -621,13 +503,13 @@ func decodeReference(data []byte) (m stream.Message, err error) {
 			return m, fail
 		}
 		if len(inner["mediaFormat"]) == 1 {
-			format, err := members(inner["mediaFormat"][0])
+			format, err := jsontest.Members(inner["mediaFormat"][0])
 			if err != nil {
 				return m, err
 			}
-			encoding, err1 := format.text("encoding", false)
-			rate, err2 := format.count("sampleRate")
-			channels, err3 := format.count("channels")
+			encoding, err1 := format.Text("encoding", false)
+			rate, err2 := format.Count("sampleRate")
+			channels, err3 := format.Count("channels")
 			if err1 != nil || err2 != nil || err3 != nil || channels != 1 && channels != -1 {
 				return m, fail
 			}
@@ -644,82 +526,4 @@ func decodeReference(data []byte) (m stream.Message, err error) {
 		m.Kind, m.StreamID = stream.KindStart, ids[1]
 	}
 	return m, nil
-}
-
-// object is what stands in a JSON object under each name.
-type object map[string][]json.RawMessage
-
-func members(data []byte) (object, error) {
-	if !json.Valid(data) || depth(data) > jsonscan.MaxDepth+1 {
-		return nil, errors.New("not valid")
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	if open, _ := d.Token(); open != json.Delim('{') {
-		return nil, errors.New("not an object")
-	}
-	all := object{}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, err
-		}
-		all[name.(string)] = append(all[name.(string)], value)
-	}
-	return all, nil
-}
-
-func depth(data []byte) int {
-	d := json.NewDecoder(bytes.NewReader(data))
-	depth, deepest := 0, 0
-	for {
-		token, err := d.Token()
-		if err == io.EOF || err != nil {
-			return deepest
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
-			depth++
-			deepest = max(deepest, depth)
-		case json.Delim('}'), json.Delim(']'):
-			depth--
-		}
-	}
-}
-
-func (o object) text(name string, optional bool) (s string, err error) {
-	switch len(o[name]) {
-	case 0:
-		if !optional {
-			err = errors.New("missing")
-		}
-	case 1:
-		if o[name][0][0] != '"' {
-			return "", errors.New("not a string")
-		}
-		err = json.Unmarshal(o[name][0], &s)
-	default:
-		err = errors.New("repeated")
-	}
-	return s, err
-}
-
-func (o object) count(name string) (int64, error) {
-	switch len(o[name]) {
-	case 0:
-		return -1, nil
-	case 1:
-		raw := string(o[name][0])
-		if raw[0] == '"' {
-			json.Unmarshal(o[name][0], &raw)
-		}
-		if strings.Trim(raw, "0123456789") != "" || len(raw) > 18 {
-			return 0, errors.New("not a count")
-		}
-		return strconv.ParseInt(raw, 10, 64)
-	}
-	return 0, errors.New("repeated")
 }

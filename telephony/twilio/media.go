@@ -2,9 +2,7 @@ package twilio
 
 import (
 	"bytes"
-	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
@@ -12,17 +10,7 @@ import (
 	"github.com/switchboard-voice/switchboard/stream"
 )
 
-var (
-	errBinary    = jsonscan.Bad("twilio: binary message")
-	errEvent     = jsonscan.Bad("twilio: no event")
-	errPayload   = jsonscan.Bad("twilio: payload is not canonical base64")
-	errNoPayload = jsonscan.Bad("twilio: no payload")
-	errTrack     = jsonscan.Bad("twilio: unknown track")
-	errDigit     = jsonscan.Bad("twilio: not a key")
-	errID        = jsonscan.Bad("twilio: missing or unsafe id")
-	errIDs       = jsonscan.Bad("twilio: two stream ids")
-	errFormat    = jsonscan.Bad("twilio: audio is not mu-law, 8000 Hz, mono")
-)
+var errFormat = jsonscan.Bad("twilio: audio is not mu-law, 8000 Hz, mono")
 
 // A media stream is mu-law at 8 kHz and nothing else
 // (https://www.twilio.com/docs/voice/media-streams/websocket-messages).
@@ -45,7 +33,7 @@ func (p *Provider) Traits() stream.Traits { return traits }
 // mark that AppendMark did not write is ignored.
 func (p *Provider) Decode(m *stream.Message, data []byte, binary bool) error {
 	if binary {
-		return errBinary
+		return jsonscan.ErrBinary
 	}
 	if done, err := decodeUsualMedia(m, data); done {
 		return err
@@ -60,13 +48,7 @@ func decodeUsualMedia(m *stream.Message, data []byte) (done bool, err error) {
 	rest, ok := bytes.CutPrefix(data, []byte(`{"event":"media","sequenceNumber":"`))
 	sequence, rest, ok := jsonscan.CutCount(rest, ok)
 	rest, ok = jsonscan.Cut(rest, ok, `","media":{"track":"`)
-	track := audio.Inbound
-	if ok && bytes.HasPrefix(rest, []byte("outbound")) {
-		track = audio.Outbound
-		rest = rest[len("outbound"):]
-	} else {
-		rest, ok = jsonscan.Cut(rest, ok, "inbound")
-	}
+	track, rest, ok := jsonscan.CutTrack(rest, ok)
 	rest, ok = jsonscan.Cut(rest, ok, `","chunk":"`)
 	chunk, rest, ok := jsonscan.CutCount(rest, ok)
 	rest, ok = jsonscan.Cut(rest, ok, `","timestamp":"`)
@@ -86,7 +68,7 @@ func decodeUsualMedia(m *stream.Message, data []byte) (done bool, err error) {
 	}
 	n, ok := jsonscan.DecodeBase64(payload)
 	if !ok {
-		return true, errPayload
+		return true, jsonscan.ErrPayload
 	}
 	m.Kind = stream.KindMedia
 	m.Sequence = sequence
@@ -152,70 +134,18 @@ func decodeAny(m *stream.Message, data []byte) error {
 
 	switch string(event) {
 	case "media":
-		return decodeMedia(m, media)
+		return jsonscan.Media(m, media)
 	case "start":
 		return decodeStart(m, start, streamID)
 	case "mark":
 		return decodeMark(m, mark)
 	case "dtmf":
-		return decodeKey(m, dtmf)
+		return jsonscan.Key(m, dtmf)
 	case "stop":
 		m.Kind = stream.KindStop
 	case "":
-		return errEvent
+		return jsonscan.ErrEvent
 	}
-	return nil
-}
-
-func decodeMedia(m *stream.Message, object []byte) error {
-	s := jsonscan.New(object)
-	var names jsonscan.Seen
-	var payload []byte
-	s.Object()
-	for first := true; ; first = false {
-		name, ok := s.Member(first)
-		if !ok {
-			break
-		}
-		switch string(name) {
-		case "track":
-			s.Once(&names, 0)
-			switch string(s.Text()) {
-			case "inbound":
-			case "outbound":
-				m.Track = audio.Outbound
-			default:
-				s.Fail(errTrack)
-			}
-		case "chunk":
-			s.Once(&names, 1)
-			m.Chunk = s.Count()
-		case "timestamp":
-			s.Once(&names, 2)
-			millis := s.Count()
-			if millis > jsonscan.MaxMillis {
-				s.Fail(jsonscan.ErrType)
-			}
-			m.Timestamp = time.Duration(millis) * time.Millisecond
-		case "payload":
-			s.Once(&names, 3)
-			payload = s.Text()
-		default:
-			s.Skip(2)
-		}
-	}
-	if s.Err() != nil {
-		return s.Err()
-	}
-	if len(payload) == 0 {
-		return errNoPayload
-	}
-	n, ok := jsonscan.DecodeBase64(payload)
-	if !ok {
-		return errPayload
-	}
-	m.Kind = stream.KindMedia
-	m.Payload = payload[:n]
 	return nil
 }
 
@@ -239,43 +169,7 @@ func decodeMark(m *stream.Message, object []byte) error {
 	if s.Err() != nil {
 		return s.Err()
 	}
-	n, ok := jsonscan.ParseCount(mark)
-	if ok && n <= math.MaxUint32 && (mark[0] != '0' || len(mark) == 1) {
-		m.Kind = stream.KindMark
-		m.Mark = uint32(n)
-	}
-	return nil
-}
-
-func decodeKey(m *stream.Message, object []byte) error {
-	s := jsonscan.New(object)
-	var names jsonscan.Seen
-	var digit []byte
-	s.Object()
-	for first := true; ; first = false {
-		name, ok := s.Member(first)
-		if !ok {
-			break
-		}
-		if string(name) != "digit" {
-			s.Skip(2)
-			continue
-		}
-		s.Once(&names, 0)
-		if s.Peek() == '"' {
-			digit = s.Str()
-		} else {
-			digit = s.Skip(2)
-		}
-	}
-	if s.Err() != nil {
-		return s.Err()
-	}
-	if len(digit) != 1 || strings.IndexByte("0123456789*#ABCD", digit[0]) < 0 {
-		return errDigit
-	}
-	m.Kind = stream.KindKey
-	m.Digit = digit[0]
+	jsonscan.Mark(m, mark)
 	return nil
 }
 
@@ -302,7 +196,8 @@ func decodeStart(m *stream.Message, object, outerID []byte) error {
 			callID = s.Text()
 		case "mediaFormat":
 			s.Once(&names, 3)
-			formatOK = scanFormat(&s)
+			encoding, rate, channels := s.Format()
+			formatOK = string(encoding) == "audio/x-mulaw" && rate == 8000 && channels == 1
 		case "customParameters":
 			s.Once(&names, 4)
 			m.Params = s.Params()
@@ -316,9 +211,9 @@ func decodeStart(m *stream.Message, object, outerID []byte) error {
 	case !formatOK:
 		return errFormat
 	case !jsonscan.IsSafeID(streamID), !jsonscan.IsSafeID(callID), !jsonscan.IsSafeID(accountID):
-		return errID
+		return jsonscan.ErrID
 	case outerID != nil && !bytes.Equal(outerID, streamID):
-		return errIDs
+		return jsonscan.ErrIDs
 	}
 	m.Kind = stream.KindStart
 	m.StreamID = string(streamID)
@@ -326,33 +221,6 @@ func decodeStart(m *stream.Message, object, outerID []byte) error {
 	m.AccountID = string(accountID)
 	m.Format = audio.Telephone
 	return nil
-}
-
-func scanFormat(s *jsonscan.Scanner) bool {
-	var names jsonscan.Seen
-	var encoding []byte
-	var rate, channels int64
-	s.Object()
-	for first := true; ; first = false {
-		name, ok := s.Member(first)
-		if !ok {
-			break
-		}
-		switch string(name) {
-		case "encoding":
-			s.Once(&names, 0)
-			encoding = s.Text()
-		case "sampleRate":
-			s.Once(&names, 1)
-			rate = s.Count()
-		case "channels":
-			s.Once(&names, 2)
-			channels = s.Count()
-		default:
-			s.Skip(3)
-		}
-	}
-	return string(encoding) == "audio/x-mulaw" && rate == 8000 && channels == 1
 }
 
 // AppendMedia appends a message that plays payload.

@@ -108,7 +108,7 @@ func failures() http.HandlerFunc {
 		case 8:
 			page(w, http.StatusBadGateway)
 		case 9:
-			page(w, http.StatusConflict)
+			page(w, http.StatusNotFound)
 		}
 	}
 }
