@@ -75,13 +75,13 @@ func (s *Service) invite(ctx context.Context, inv Invitation) (Ticket, error) {
 func (s *Service) serveBrowser(w http.ResponseWriter, r *http.Request) {
 	protocol, ticket := shownTicket(r)
 	l := s.tokens.take(ticket, time.Now())
-	if l == nil || l.provider != (browser{}) {
+	if l == nil || l.carrier() != (browser{}) {
 		s.counts.streamsRefused.Add(1)
 		http.Error(w, "no such ticket", http.StatusForbidden)
 		return
 	}
 	conn, err := s.cfg.Media.Accept(w, r, stream.Upgrade{
-		Protocol:     l.provider,
+		Protocol:     l.carrier(),
 		Subprotocols: []string{protocol},
 		Origins:      append([]string{s.origin()}, s.cfg.BrowserOrigins...),
 	})

@@ -51,10 +51,17 @@ type Call struct {
 	Route string `json:"route,omitempty"`
 	// AnsweredBy is who picked up, where machine detection was asked for.
 	AnsweredBy telephony.AnsweredBy `json:"answered_by,omitempty"`
+	// OnHold tells that the caller is on hold.
+	OnHold bool `json:"on_hold,omitempty"`
+	// ParentID is the call for whose caller this one was placed, in a warm
+	// transfer.
+	ParentID string `json:"parent_id,omitempty"`
 
-	Recording  *recording.Recording `json:"recording,omitempty"`
-	Transcript []transcript.Segment `json:"transcript,omitempty"`
-	Metrics    Metrics              `json:"metrics"`
+	Recording *recording.Recording `json:"recording,omitempty"`
+	// CarrierRecordings are those that the carrier was told to make, in order.
+	CarrierRecordings []telephony.RecordingReport `json:"carrier_recordings,omitempty"`
+	Transcript        []transcript.Segment        `json:"transcript,omitempty"`
+	Metrics           Metrics                     `json:"metrics"`
 
 	// IdempotencyKey is the host's key for this intent, Fingerprint what was
 	// asked for under it.
@@ -63,6 +70,8 @@ type Call struct {
 
 	// Life is the state machine's own memory, for recovery and replay.
 	Life []byte `json:"life,omitempty"`
+	// Events is the Seq of the call's last event.
+	Events int64 `json:"events,omitempty"`
 	// Version counts the writes of this record; a Store refuses a write that
 	// does not follow the last one.
 	Version int64 `json:"version"`
@@ -135,6 +144,7 @@ func (c *Call) Clone() *Call {
 	d.Context = maps.Clone(c.Context)
 	d.Metadata = maps.Clone(c.Metadata)
 	d.Transcript = slices.Clone(c.Transcript)
+	d.CarrierRecordings = slices.Clone(c.CarrierRecordings)
 	d.Metrics.Leftover = slices.Clone(c.Metrics.Leftover)
 	d.Life = slices.Clone(c.Life)
 	if c.Recording != nil {

@@ -64,12 +64,16 @@ func (l *live) closeSockets(session *Session) error {
 	if session == nil {
 		return nil
 	}
-	session.conn.Close(context.Cause(l.ctx))
+	l.mu.Lock()
+	newest := l.link
+	l.mu.Unlock()
+	session.link.Load().conn.Close(context.Cause(l.ctx))
+	newest.conn.Close(context.Cause(l.ctx)) // the same one, unless the caller was just coming back
 	deadline := time.NewTimer(socketsDeadline)
 	defer deadline.Stop()
 	var err error
 	select {
-	case <-session.streamDone:
+	case <-newest.done:
 	case <-deadline.C:
 		err = fmt.Errorf("stream %w", errLate)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/recording"
 	"github.com/switchboard-voice/switchboard/routing"
 	"github.com/switchboard-voice/switchboard/stream"
@@ -34,6 +35,12 @@ type Config struct {
 
 	// Providers are the carriers. The first one places calls that name none.
 	Providers []Provider
+	// Require is what each of them must be able to do; New says what is missing,
+	// with an error that wraps errors.ErrUnsupported.
+	Require telephony.Powers
+	// Backups say, by the name of a provider, which other one places a call that
+	// the first certainly has not: its line is down, or it wants to be left alone.
+	Backups map[string]Backup
 	// Agents talk. Their names are what AgentID means.
 	Agents Agents
 	// Router says which agent answers an inbound call. If it is nil, and there
@@ -80,6 +87,10 @@ type Config struct {
 	// it is left behind and counted. Zero: 5 s.
 	AgentGrace time.Duration
 
+	// HoldSound is what callers on hold hear, at the given rate. Nil: two soft
+	// tones every six seconds.
+	HoldSound func(rate int) audio.Reader
+
 	// Interruption is how callers cut agents off. The zero value works well.
 	Interruption Interruption
 
@@ -97,6 +108,14 @@ type Config struct {
 
 	// Logger takes what operators should know. Nil: slog.Default().
 	Logger *slog.Logger
+}
+
+// Backup is who places a call when its own provider cannot.
+type Backup struct {
+	Provider string // its name
+	// From is the caller id there: most carriers accept their own numbers only.
+	// Empty keeps that of the call.
+	From telephony.Number
 }
 
 const (
@@ -134,6 +153,17 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("two providers are named %q", name)
 		}
 		names[name] = true
+		if missing := c.Require &^ telephony.PowersOf(p); missing != 0 {
+			return c, fmt.Errorf("provider %q cannot do this: %v: %w", name, missing, errors.ErrUnsupported)
+		}
+	}
+	for name, b := range c.Backups {
+		if !names[name] || !names[b.Provider] || name == b.Provider {
+			return c, fmt.Errorf("backup of %q by %q: %w", name, b.Provider, ErrUnknownProvider)
+		}
+		if b.From != "" && !b.From.Valid() {
+			return c, fmt.Errorf("backup of %q: From: %w", name, telephony.ErrInvalidNumber)
+		}
 	}
 	if len(c.Agents) == 0 {
 		return c, errors.New("Agents is empty")
@@ -162,6 +192,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Apology == "" {
 		c.Apology = defaultApology
+	}
+	if c.HoldSound == nil {
+		c.HoldSound = holdSound
 	}
 	setDefault(&c.MaxCalls, defaultMaxCalls)
 	setDefault(&c.RingTimeout, defaultRingTimeout)

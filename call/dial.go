@@ -22,20 +22,34 @@ const (
 	hangupTries = 4
 )
 
-// dial asks the carrier to place the call. It is tried again only after the
-// carrier certainly has not acted on it; what is ambiguous never is.
+// dial asks the carrier to place the call, and its backup if it certainly has
+// not.
 func (l *live) dial() {
-	req := l.dialRequest()
-	pace := l.svc.paces[l.provider.Name()]
-	var leg string
-	var last error
-	attempt := func() error {
-		if err := pace.wait(l.ctx); err != nil {
-			if errors.Is(err, errPaced) {
-				last = &telephony.Error{
-					Provider: l.provider.Name(), Op: "dial", Outcome: telephony.NotSent,
-					Reason: telephony.ErrThrottled, Err: err,
-				}
+	leg, err := l.dialCarrier()
+	for err != nil && l.failOver(err) {
+		leg, err = l.dialCarrier()
+	}
+	if err == nil {
+		l.tell(input{kind: inDialed, leg: leg})
+		return
+	}
+	l.log.Warn("dial failed", "err", err)
+	in := input{kind: inDialFailed, outcome: telephony.OutcomeOf(err), cause: DialFailed, detail: err.Error()}
+	if in.outcome == telephony.Rejected {
+		in.cause = DialRejected
+	}
+	l.tell(in)
+}
+
+// dialCarrier asks one carrier. It is tried again only after the carrier
+// certainly has not acted on it; what is ambiguous never is.
+func (l *live) dialCarrier() (leg string, err error) {
+	carrier := l.carrier()
+	pace, req := l.svc.paces[carrier.Name()], l.dialRequest()
+	_ = backoff.Retry(func() error { // its error is that of the last try, or of l.ctx
+		if waited := pace.wait(l.ctx); waited != nil {
+			if err == nil || l.ctx.Err() == nil {
+				err = notSent(carrier, waited)
 			}
 			return backoff.Permanent(err)
 		}
@@ -43,11 +57,8 @@ func (l *live) dial() {
 		// the id to hang up by.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
 		defer cancel()
-		err := contain(func() (err error) { leg, err = l.provider.Dial(ctx, req); return err })
-		last = err
-		if err == nil {
-			return nil
-		}
+		err = contain(func() (err error) { leg, err = carrier.Dial(ctx, req); return err })
+		pace.told(err)
 		switch telephony.OutcomeOf(err) {
 		case telephony.Throttled:
 			pace.hold(retryAfter(err))
@@ -55,22 +66,55 @@ func (l *live) dial() {
 		case telephony.NotSent:
 			return err
 		}
-		return backoff.Permanent(err)
+		if err != nil {
+			return backoff.Permanent(err)
+		}
+		return nil
+	}, l.dialPauses())
+	return leg, err
+}
+
+// notSent is the error of a dial that never left.
+func notSent(carrier Provider, why error) error {
+	e := &telephony.Error{Provider: carrier.Name(), Op: "dial", Outcome: telephony.NotSent, Reason: telephony.ErrRefused, Err: why}
+	switch {
+	case errors.Is(why, errPaced):
+		e.Reason = telephony.ErrThrottled
+	case errors.Is(why, errBroken):
+		e.Reason = telephony.ErrUnavailable
 	}
-	if err := backoff.Retry(attempt, l.dialPauses()); err == nil {
-		l.tell(input{kind: inDialed, leg: leg})
-		return
+	return e
+}
+
+// failOver gives the call to the backup of its carrier. It reports false if
+// there is none, if somebody may have acted on the dial, or if the call may not
+// be placed there.
+func (l *live) failOver(err error) bool {
+	switch telephony.OutcomeOf(err) {
+	case telephony.NotSent, telephony.Throttled:
+	default:
+		return false
 	}
-	if last == nil { // it was given up before the first try
-		l.tell(input{kind: inDialFailed, outcome: telephony.NotSent, cause: DialFailed})
-		return
+	c := l.snapshot()
+	b, ok := l.svc.cfg.Backups[c.Provider]
+	if !ok || l.failedOver || l.ctx.Err() != nil || l.svc.Draining() {
+		return false
 	}
-	l.log.Warn("dial failed", "err", last)
-	in := input{kind: inDialFailed, outcome: telephony.OutcomeOf(last), cause: DialFailed, detail: last.Error()}
-	if in.outcome == telephony.Rejected {
-		in.cause = DialRejected
+	l.failedOver = true // once: the backup may have one of its own
+	if b.From == "" {
+		b.From = c.From
 	}
-	l.tell(in)
+	ctx, cancel := context.WithTimeout(l.ctx, requestTimeout)
+	defer cancel()
+	if err := l.svc.allow(ctx, Leg{Tenant: c.Tenant, AgentID: c.AgentID, Provider: b.Provider, From: b.From, To: c.To}); err != nil {
+		l.log.Warn("call may not be placed by the backup", "provider", b.Provider, "err", err)
+		return false
+	}
+	provider := l.svc.providers[b.Provider]
+	l.provider.Store(&provider)
+	l.update(func(c *Call) { c.Provider, c.From = b.Provider, b.From })
+	l.emit(Event{Type: EventFailover, Name: b.Provider, Detail: err.Error()})
+	return true
 }
 
 // retryAfter is how long a carrier that is asked too much wants to be left alone.
@@ -84,13 +128,12 @@ func retryAfter(err error) time.Duration {
 
 func (l *live) dialRequest() *telephony.DialRequest {
 	c := l.snapshot()
-	base := l.svc.cfg.PublicURL + "webhook/" + l.provider.Name()
 	return &telephony.DialRequest{
 		To:               c.To,
 		From:             c.From,
-		AnswerURL:        base + "/answer/" + l.id,
-		StatusURL:        base + "/status/" + l.id,
-		MachineURL:       base + "/machine/" + l.id,
+		AnswerURL:        l.webhook("answer"),
+		StatusURL:        l.webhook("status"),
+		MachineURL:       l.webhook("machine"),
 		RingTimeout:      l.limits.ring,
 		MaxDuration:      l.limits.duration + carrierSlack,
 		SendDigits:       c.Options.SendDigits,
@@ -128,7 +171,7 @@ func (l *live) hangup() {
 			}
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
-		err = contain(func() error { return l.provider.Hangup(ctx, leg) })
+		err = contain(func() error { return l.carrier().Hangup(ctx, leg) })
 		cancel()
 		if err == nil {
 			l.tell(input{kind: inHungUp})
@@ -144,7 +187,7 @@ func (l *live) check(leg string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
 	defer cancel()
 	var e telephony.Event
-	err := contain(func() (err error) { e, err = l.provider.Status(ctx, leg); return err })
+	err := contain(func() (err error) { e, err = l.carrier().Status(ctx, leg); return err })
 	switch {
 	case errors.Is(err, telephony.ErrCallGone):
 		l.tell(input{kind: inNotFound})
@@ -160,7 +203,7 @@ func (l *live) check(leg string) {
 // match that is nobody else's call is taken for it: to be wrong would be to
 // hang up on a stranger.
 func (l *live) search() {
-	f, ok := l.provider.(telephony.Finder)
+	f, ok := l.carrier().(telephony.Finder)
 	if !ok {
 		l.tell(input{kind: inNotFound})
 		return
@@ -188,7 +231,7 @@ func (l *live) search() {
 
 // unclaimed reports whether no other call of ours has the carrier's id.
 func (l *live) unclaimed(ctx context.Context, id string) bool {
-	name := l.provider.Name()
+	name := l.carrier().Name()
 	if other := l.svc.findLeg(legKey{name, id}); other != nil && other != l {
 		return false
 	}

@@ -22,6 +22,23 @@ const (
 	EventInterruption EventType = "interruption"
 	// EventAgent: the agent reported Name and Data with Session.Log.
 	EventAgent EventType = "agent"
+	// EventFailover: the provider Name places the call, because another one could
+	// not, as Detail says.
+	EventFailover EventType = "failover"
+	// EventHold: the caller was put on hold, or is no more, by Name: "on" or
+	// "off".
+	EventHold EventType = "hold"
+	// EventMove: the caller leaves the stream, or comes back, by Name: "transfer",
+	// "conference", "redirect", "keys"; "back", with a Detail if it was not to be.
+	EventMove EventType = "move"
+	// EventAgentChange: the agent Name has the call now.
+	EventAgentChange EventType = "agent_change"
+	// EventAnsweredBy: it is known who picked up, by Name: see
+	// telephony.AnsweredBy.
+	EventAnsweredBy EventType = "answered_by"
+	// EventCarrierRecording: a recording of the carrier's, whose id is Name; how it
+	// stands in Detail.
+	EventCarrierRecording EventType = "carrier_recording"
 	// EventRecording: the recording is there, or why not in Detail.
 	EventRecording EventType = "recording"
 	// EventCleanup: the step Name of the cleanup failed; Detail says why.

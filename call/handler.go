@@ -28,7 +28,9 @@ const (
 //	webhook/{provider}/answer/{id}   a placed call was picked up: what to do?
 //	webhook/{provider}/status/{id}   how a call goes on; also without an id
 //	webhook/{provider}/machine/{id}  who picked up
-//	webhook/{provider}/transfer/{id} a call is being transferred: where to?
+//	webhook/{provider}/next/{id}     a call has left its stream: what to do?
+//	webhook/{provider}/back/{id}     nobody else could be reached: what to do?
+//	webhook/{provider}/recording/{id} how a recording of the carrier's goes on
 //	webhook/{provider}/stream/{id}   how the media stream goes on
 //	ws/stream/{token}                the media stream itself
 //	ws/stream                        a browser's, with a Ticket
@@ -117,8 +119,10 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 		answer = s.incoming(ctx, provider, event)
 	case "answer":
 		answer = s.picked(ctx, provider, id, event)
-	case "transfer":
-		answer = s.onward(provider, id)
+	case "next", "back":
+		answer = s.moving(ctx, provider, id, part[2] == "back", event)
+	case "recording":
+		answer = s.recorded(ctx, provider, id, event)
 	case "status", "machine", "stream":
 		answer = s.reported(ctx, provider, id, event)
 	default:
@@ -133,12 +137,12 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 // serveStream admits the media socket that a token was made for.
 func (s *Service) serveStream(w http.ResponseWriter, r *http.Request, token string) {
 	l := s.tokens.take(token, time.Now())
-	if l == nil || l.provider == (browser{}) {
+	if l == nil || l.carrier() == (browser{}) {
 		s.counts.streamsRefused.Add(1)
 		http.Error(w, "no such stream", http.StatusForbidden)
 		return
 	}
-	conn, err := s.cfg.Media.Accept(w, r, stream.Upgrade{Protocol: l.provider})
+	conn, err := s.cfg.Media.Accept(w, r, stream.Upgrade{Protocol: l.carrier()})
 	if err != nil { // which has been answered
 		s.tokens.restore(l, token, time.Now())
 		s.counts.streamsRefused.Add(1)

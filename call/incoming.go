@@ -119,7 +119,7 @@ func (s *Service) receive(ctx context.Context, provider Provider, c Call) (*live
 // end of a call at the same address.
 func (s *Service) picked(ctx context.Context, provider Provider, id string, e telephony.Event) *telephony.Answer {
 	l := s.find(id)
-	if l == nil || l.provider.Name() != provider.Name() {
+	if l == nil || l.carrier().Name() != provider.Name() {
 		// Over, or never was. If it stands all the same it is ended: nobody would
 		// talk to whoever picked up.
 		s.log.Warn("carrier asks about a call that is not live", "call", id, "provider", provider.Name())
@@ -135,20 +135,20 @@ func (s *Service) picked(ctx context.Context, provider Provider, id string, e te
 	return l.answer()
 }
 
-// onward answers a carrier that asks where a call is to be transferred.
-func (s *Service) onward(provider Provider, id string) *telephony.Answer {
+// moving answers a carrier that asks what to do with a call that has left its
+// stream: now that it has, or when the caller has come back.
+func (s *Service) moving(ctx context.Context, provider Provider, id string, back bool, e telephony.Event) *telephony.Answer {
 	l := s.find(id)
-	if l == nil || l.provider.Name() != provider.Name() {
+	if l == nil || l.carrier().Name() != provider.Name() {
 		return hangUp
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.onward.To == "" {
-		return hangUp
+	if e.Status.Final() {
+		return s.reported(ctx, provider, id, e) // the caller has hung up
 	}
-	return &telephony.Answer{Dial: &telephony.DialAnswer{
-		To: l.onward.To, CallerID: l.onward.CallerID, Timeout: l.onward.Timeout,
-	}}
+	if back {
+		return l.back(ctx, e)
+	}
+	return l.next()
 }
 
 // answer tells the carrier to open the media stream.
@@ -157,14 +157,15 @@ func (l *live) answer() *telephony.Answer {
 	if c.State >= Ending {
 		return hangUp
 	}
-	base := l.svc.cfg.PublicURL
+	return &telephony.Answer{Say: l.say, Stream: l.newStream()}
+}
+
+// newStream expects a media socket.
+func (l *live) newStream() *telephony.StreamAnswer {
 	token := l.svc.tokens.issue(l, time.Now())
-	return &telephony.Answer{
-		Say: l.svc.cfg.Announcement,
-		Stream: &telephony.StreamAnswer{
-			URL:       webSocketURL(base) + "ws/stream/" + token,
-			StatusURL: base + "webhook/" + l.provider.Name() + "/stream/" + l.id,
-		},
+	return &telephony.StreamAnswer{
+		URL:       webSocketURL(l.svc.cfg.PublicURL) + "ws/stream/" + token,
+		StatusURL: l.webhook("stream"),
 	}
 }
 
@@ -177,14 +178,26 @@ func (s *Service) reported(ctx context.Context, provider Provider, id string, e 
 	if l == nil {
 		l = s.findLeg(legKey{provider.Name(), e.ProviderCallID})
 	}
-	if l == nil || l.provider.Name() != provider.Name() {
+	if l == nil || l.carrier().Name() != provider.Name() {
 		return nothing // over, or not ours: nothing changes
 	}
 	if e.AnsweredBy != telephony.AnsweredByUnknown {
-		l.update(func(c *Call) { c.AnsweredBy = e.AnsweredBy })
+		l.pickedUpBy(e.AnsweredBy)
 	}
 	if e.StreamStatus == "" && e.Status != telephony.StatusUnknown {
 		_ = l.post(ctx, statusInput(inReport, e)) // fails if the call is over: nothing to tell
 	}
 	return nothing
+}
+
+// pickedUpBy notes who has, if that is news.
+func (l *live) pickedUpBy(who telephony.AnsweredBy) {
+	news := false
+	l.update(func(c *Call) {
+		news = c.AnsweredBy != who
+		c.AnsweredBy = who
+	})
+	if news {
+		l.emit(Event{Type: EventAnsweredBy, Name: string(who)})
+	}
 }

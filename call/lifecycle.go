@@ -31,8 +31,10 @@ type life struct {
 	Rings bool `json:"rings,omitempty"`
 	// Stream is how far the media stream has come.
 	Stream streamState `json:"stream"`
-	// Transferred tells that the caller is connected to somebody else.
-	Transferred bool `json:"transferred,omitempty"`
+	// Away tells where the caller is, if not on the stream.
+	Away away `json:"away,omitempty"`
+	// Served tells that the agent has been let talk.
+	Served bool `json:"served,omitempty"`
 	// Finishing tells that the agent has returned and its last words play.
 	Finishing bool `json:"finishing,omitempty"`
 
@@ -67,6 +69,20 @@ const (
 	streamGone
 )
 
+// away is where the caller is led, when the carrier is asked to leave the stream.
+type away uint8
+
+const (
+	awayNone    away = iota // on the stream, or to come to it for the first time
+	awayBriefly             // to something after which the carrier opens a stream again
+	awayTrying              // to somebody else, who may not be reached
+	awayBack                // who was not: the carrier has been told to open a stream again
+	awayForGood             // to somebody else
+)
+
+// handedOver reports whether the caller is, or may be, in somebody else's hands.
+func (a away) handedOver() bool { return a == awayTrying || a == awayForGood }
+
 // finals is a set of final statuses.
 type finals uint16
 
@@ -99,6 +115,7 @@ const (
 	timerMedia               // answered, and no sound
 	timerCheck               // the carrier has been silent: ask it
 	timerSettle              // the end has not been confirmed
+	timerAway                // the caller is away
 	timers                   // how many there are
 )
 
@@ -114,32 +131,35 @@ type input struct {
 	detail  string
 	timer   timer
 	step    step
-	orderly bool // streamEnded: the far end closed it as it should
+	orderly bool          // streamEnded: the far end closed it as it should
+	away    away          // leaving: where to
+	after   time.Duration // leaving: how long that may take, if it is not for good
 }
 
 type inputKind uint8
 
 const (
-	inBegin          inputKind = iota // the intent is stored: outbound only
-	inAdmitted                        // an inbound call has been told how to answer
-	inDialed                          // the carrier has accepted the call
-	inDialFailed                      // it has not, or nobody knows
-	inReport                          // the carrier says where the call is
-	inAsked                           // the carrier asks what to do: it has been answered
-	inStreamStarted                   // the media socket is open and bound
-	inMedia                           // the first sound
-	inStreamEnded                     // the media socket is gone
-	inAgentReturned                   // cause is set if it failed
-	inPlayedOut                       // the agent's last words have been heard
-	inEnd                             // somebody wants the end: cause
-	inTransferred                     // the carrier is being asked to connect the caller elsewhere
-	inTransferFailed                  // it did not
-	inTimer                           // a timer has fired
-	inChecked                         // the carrier was asked: status, or unknown
-	inHungUp                          // the carrier has confirmed our hang-up
-	inNotFound                        // the carrier knows of no such call
-	inStepDone                        // a cleanup step is through
-	inRecovered                       // the process has started again
+	inBegin         inputKind = iota // the intent is stored: outbound only
+	inAdmitted                       // an inbound call has been told how to answer
+	inDialed                         // the carrier has accepted the call
+	inDialFailed                     // it has not, or nobody knows
+	inReport                         // the carrier says where the call is
+	inAsked                          // the carrier asks what to do: it has been answered
+	inStreamStarted                  // the media socket is open and bound
+	inMedia                          // the first sound
+	inStreamEnded                    // the media socket is gone
+	inAgentReturned                  // cause is set if it failed
+	inPlayedOut                      // the agent's last words have been heard
+	inEnd                            // somebody wants the end: cause
+	inLeaving                        // the carrier is being asked to leave the stream
+	inLeaveFailed                    // it did not
+	inReturning                      // nobody else was reached: the carrier will open a stream again
+	inTimer                          // a timer has fired
+	inChecked                        // the carrier was asked: status, or unknown
+	inHungUp                         // the carrier has confirmed our hang-up
+	inNotFound                       // the carrier knows of no such call
+	inStepDone                       // a cleanup step is through
+	inRecovered                      // the process has started again
 )
 
 // effect is something to be done. What comes of it comes back as an input.
@@ -235,11 +255,7 @@ func (t *turn) take(in input) {
 			t.answered() // an outbound call is asked about once it was picked up
 		}
 	case inStreamStarted:
-		if t.Stream == streamNone && t.State < Ending {
-			t.Stream = streamOpen
-			t.answered()
-			t.do(doAgent)
-		}
+		t.streamStarted()
 	case inMedia:
 		if t.Stream == streamOpen && t.State < Ending {
 			t.Stream = streamFlowing
@@ -252,23 +268,19 @@ func (t *turn) take(in input) {
 	case inAgentReturned:
 		t.agentReturned(in)
 	case inPlayedOut:
-		if !t.Transferred {
+		if t.Away == awayNone {
 			t.end(AgentDone, "")
 		}
 	case inEnd:
 		t.end(in.cause, in.detail)
-	case inTransferred:
-		if t.State < Ending {
-			t.Transferred = true // before the carrier is asked: the stream ends with it
-			t.start(timerCheck, checkFirst)
-		}
-	case inTransferFailed:
-		t.Transferred = false
-		switch {
-		case t.Stream == streamGone:
-			t.end(StreamLost, "the stream ended during a transfer that failed")
-		case t.Finishing && t.State < Ending:
-			t.do(doPlayOut) // the agent has returned meanwhile
+	case inLeaving:
+		t.leaving(in)
+	case inLeaveFailed:
+		t.leaveFailed()
+	case inReturning:
+		if t.Away == awayTrying && t.State < Ending {
+			t.Away = awayBack
+			t.start(timerAway, t.lim.media)
 		}
 	case inTimer:
 		t.fired(in.timer)
@@ -310,7 +322,7 @@ func (t *turn) dialed(leg, request string) {
 		}
 		return
 	}
-	if t.Stream == streamGone && !t.Transferred {
+	if t.Stream == streamGone && t.Away == awayNone {
 		t.end(Interrupted, "the process ended during the call") // see recovered
 		return
 	}
@@ -400,12 +412,66 @@ func (t *turn) final(s telephony.Status) {
 	}
 	t.Finals = t.Finals.with(s)
 	switch {
-	case t.Transferred:
+	case t.Away.handedOver():
 		t.over(Transferred, "")
 	case t.Answered:
 		t.over(HangupRemote, "")
 	default:
 		t.over(Unreachable, "carrier: "+s.String())
+	}
+}
+
+// streamStarted takes the first stream of a call, and another one if the call has
+// been away from it.
+func (t *turn) streamStarted() {
+	back := t.Stream == streamGone && (t.Away == awayBriefly || t.Away == awayBack)
+	if t.State >= Ending || t.Stream != streamNone && !back {
+		return
+	}
+	t.Stream = streamOpen
+	if back {
+		t.Away = awayNone
+		t.stop(timerAway)
+		t.start(timerMedia, t.lim.media)
+	}
+	t.answered()
+	switch {
+	case !t.Served:
+		t.Served = true
+		t.do(doAgent)
+	case t.Finishing:
+		t.do(doPlayOut) // the agent has returned meanwhile
+	}
+}
+
+// leaving is told before the carrier is asked: the stream ends with it.
+func (t *turn) leaving(in input) {
+	if t.State >= Ending || t.Away != awayNone || t.Stream != streamOpen && t.Stream != streamFlowing {
+		return
+	}
+	t.Away = in.away
+	t.stop(timerMedia)
+	t.start(timerCheck, checkFirst)
+	if in.away != awayForGood {
+		t.start(timerAway, in.after)
+	}
+}
+
+func (t *turn) leaveFailed() {
+	if t.State >= Ending || t.Away == awayNone {
+		return
+	}
+	t.Away = awayNone
+	t.stop(timerAway)
+	switch {
+	case t.Stream == streamGone:
+		t.end(StreamLost, "the stream ended, and the carrier did not take the caller elsewhere")
+		return
+	case t.Stream == streamOpen:
+		t.start(timerMedia, t.lim.media)
+	}
+	if t.Finishing {
+		t.do(doPlayOut) // the agent has returned meanwhile
 	}
 }
 
@@ -415,7 +481,7 @@ func (t *turn) streamEnded(in input) {
 	}
 	t.Stream = streamGone
 	switch {
-	case t.State >= Ending, t.Transferred:
+	case t.State >= Ending, t.Away != awayNone:
 	case in.orderly:
 		t.end(HangupRemote, "")
 	default:
@@ -426,13 +492,15 @@ func (t *turn) streamEnded(in input) {
 func (t *turn) agentReturned(in input) {
 	switch {
 	case t.State >= Ending:
-	case t.Transferred:
-		t.Finishing = true // for the case that the transfer fails
+	case t.Away.handedOver():
+		t.Finishing = true // for the case that the caller comes back
 	case in.cause != CauseNone:
 		t.end(in.cause, in.detail)
 	case !t.Finishing:
 		t.Finishing = true
-		t.do(doPlayOut)
+		if t.Away == awayNone { // otherwise when the caller is back
+			t.do(doPlayOut)
+		}
 	}
 }
 
@@ -445,8 +513,15 @@ func (t *turn) fired(which timer) {
 	case timerLimit:
 		t.end(MaxDuration, "")
 	case timerMedia:
-		if t.Stream != streamFlowing && !t.Transferred {
+		if t.Stream != streamFlowing && t.Away == awayNone {
 			t.end(NoMedia, "")
+		}
+	case timerAway:
+		switch t.Away {
+		case awayTrying: // it has rung for as long as it may: they are talking
+			t.Away = awayForGood
+		case awayBriefly, awayBack:
+			t.end(NoMedia, "the stream did not come back")
 		}
 	case timerCheck:
 		if t.State >= Ending {
@@ -478,6 +553,8 @@ func (t *turn) notFound() {
 		t.start(timerCheck, findFirst<<t.Checks)
 	case t.Dial == dialUnknown:
 		t.over(DialUnknown, t.Detail)
+	case t.Away.handedOver():
+		t.over(Transferred, "carrier knows no such call")
 	case t.Answered:
 		t.over(HangupRemote, "carrier knows no such call")
 	default:
@@ -583,11 +660,20 @@ func (t *turn) conclude() {
 }
 
 // recovered resumes a life whose process has ended: nothing is dialed again, no
-// socket is there any more, and the carrier is told to end what it has. A call
-// that may have been dialed is looked for, and ends when it is found.
+// socket is there any more, and the carrier is told to end what it has, unless
+// the caller is with somebody else. A call that may have been dialed is looked for, and ends when it is found.
 func (t *turn) recovered() {
 	t.Stream = streamGone
 	t.Step, t.Cleaned = stepNone, false
+	if t.Away.handedOver() && t.State < Ending {
+		// Two people are talking, who do not need us: the carrier tells when they
+		// have ended.
+		t.Away = awayForGood
+		t.Checks = 0
+		t.start(timerCheck, findFirst)
+		t.start(timerLimit, t.lim.duration)
+		return
+	}
 	if t.State >= Ending {
 		// The end had begun; do all of it again, each step is safe to repeat.
 		cause, detail := t.Cause, t.Detail

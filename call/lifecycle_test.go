@@ -58,8 +58,9 @@ var (
 	notFound  = input{kind: inNotFound}
 )
 
-func endedBy(c Cause) input { return input{kind: inEnd, cause: c} }
-func fired(t timer) input   { return input{kind: inTimer, timer: t} }
+func leavingTo(a away) input { return input{kind: inLeaving, away: a, after: time.Minute} }
+func endedBy(c Cause) input  { return input{kind: inEnd, cause: c} }
+func fired(t timer) input    { return input{kind: inTimer, timer: t} }
 
 func TestLife(t *testing.T) {
 	inbound := life{Direction: telephony.Inbound, Dial: dialAccepted, Leg: "CA1"}
@@ -150,7 +151,7 @@ func TestLife(t *testing.T) {
 		cause:  StreamLost,
 	}, {
 		name:   "transferred: the stream ends and the call does not",
-		inputs: []input{beginning, dialed, asked, started, sound, {kind: inTransferred}, stopped, {kind: inAgentReturned}, report(telephony.StatusCompleted)},
+		inputs: []input{beginning, dialed, asked, started, sound, leavingTo(awayTrying), stopped, {kind: inAgentReturned}, report(telephony.StatusCompleted)},
 		states: []State{Initiated, Connecting, Connected, Active, Ending, Completed},
 		cause:  Transferred,
 	}, {
@@ -315,7 +316,7 @@ func randomInput(rnd *rand.Rand, waiting *[]step) input {
 	}
 	kinds := []inputKind{
 		inDialed, inDialFailed, inReport, inReport, inReport, inAsked, inStreamStarted, inMedia, inStreamEnded,
-		inAgentReturned, inPlayedOut, inEnd, inTransferred, inTransferFailed, inTimer, inTimer, inChecked, inHungUp, inNotFound, inStepDone,
+		inAgentReturned, inPlayedOut, inEnd, inLeaving, inLeaveFailed, inReturning, inTimer, inTimer, inChecked, inHungUp, inNotFound, inStepDone,
 	}
 	causes := []Cause{HangupLocal, Drain, Silence, MaxDuration}
 	in := input{
@@ -331,6 +332,11 @@ func randomInput(rnd *rand.Rand, waiting *[]step) input {
 		in.leg = "CA1"
 	case inEnd:
 		in.cause = causes[rnd.IntN(len(causes))]
+	case inLeaving:
+		in.away = awayBriefly + away(rnd.IntN(4))
+		if in.away == awayBack {
+			in.away = awayForGood
+		}
 	case inDialFailed:
 		in.cause = DialFailed
 	case inAgentReturned:

@@ -69,14 +69,16 @@ func (l *Line) ReadPCM(p []int16) (int, error) {
 }
 
 // WritePCM queues sound for the caller and returns when there was room for it:
-// about a minute may wait. After the end of the call it returns ErrEnded.
+// about a minute may wait. While the caller is away it waits, and while the
+// caller is on hold the sound is lost, in its time. After the end of the call it
+// returns ErrEnded.
 func (l *Line) WritePCM(p []int16) (int, error) {
 	pcm := p
 	if l.out != nil {
 		l.resident = l.out.Append(l.resident[:0], p)
 		pcm = l.resident
 	}
-	n, err := l.session.conn.Write(pcm)
+	n, err := l.session.write(pcm)
 	if err == nil {
 		return len(p), nil
 	}
@@ -87,9 +89,9 @@ func (l *Line) WritePCM(p []int16) (int, error) {
 // by the Line or otherwise, and how much of that the caller has heard. Sound that
 // was cleared counts as written and not as heard.
 func (l *Line) Position() (written, heard time.Duration) {
-	pos := l.session.conn.Position()
+	w, h := l.session.link.Load().position()
 	rate := l.session.format.Rate
-	return audio.Duration(int(pos.Written), rate), audio.Duration(int(pos.Heard), rate)
+	return audio.Duration(int(w), rate), audio.Duration(int(h), rate)
 }
 
 const (

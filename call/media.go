@@ -2,29 +2,30 @@ package call
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/recording"
-	"github.com/switchboard-voice/switchboard/stream"
 	"github.com/switchboard-voice/switchboard/transcript"
 )
 
 // media takes what comes from the stream of a call and hands it to all who
 // listen: detector, recorder, recogniser, agent. Its methods are called from the
 // one goroutine that reads the stream; nothing in it blocks, and a frame costs
-// no allocation.
+// no allocation. All times are on the call's media clock.
 type media struct {
 	session *Session
 	flowing bool
 
 	detector    *audio.Detector
+	detectorAt  time.Duration    // when its first sample was heard
 	activity    []audio.Activity // scratch
 	speechSince time.Duration
 	interrupter interrupter
 	words       atomic.Uint32 // a wordsVerdict that has not been acted on
+
+	held atomic.Bool // the caller is on hold
 
 	silence   time.Duration // limit; 0 is none
 	quietFrom time.Duration // when either side was last heard
@@ -44,32 +45,37 @@ const (
 	detectorHangover = 100 * time.Millisecond
 )
 
-// Start begins the session.
-func (m *media) Start(start stream.Start) error {
+// begin starts the media clock.
+func (m *media) begin(format audio.Format) (err error) {
 	s := m.session
 	l := s.live
-	c := l.snapshot()
-	if c.State >= Ending {
-		return ErrEnded
-	}
-	if c.ProviderCallID != "" && start.CallID != c.ProviderCallID {
-		return fmt.Errorf("stream is of another call")
-	}
-	s.format = start.Format
-	s.startedAt = time.Now()
-	s.inbox.open(start.Format.Rate)
-	var err error
 	if m.detector, err = audio.NewDetector(audio.DetectorConfig{
-		Rate: start.Format.Rate, MinSpeech: detectorSpeech, Hangover: detectorHangover,
+		Rate: format.Rate, MinSpeech: detectorSpeech, Hangover: detectorHangover,
 	}); err != nil {
 		return err
 	}
+	s.format = format
+	s.startedAt = time.Now()
+	s.inbox.open(format.Rate)
 	m.activity = make([]audio.Activity, 0, 8)
 	m.interrupter = newInterrupter(l.svc.cfg.Interruption)
+	c := l.snapshot()
 	m.silence = cmpOr(c.Options.Silence, l.svc.cfg.Silence)
 	m.listen(c)
-	l.tell(input{kind: inStreamStarted})
 	return nil
+}
+
+// goOn takes up a caller who has been away.
+func (m *media) goOn(at time.Duration) {
+	if m.figures.callerSpeaks {
+		m.figures.callerEnded(time.Duration(m.end.Load()))
+	}
+	m.figures.awaits = false
+	m.detector.Reset()
+	m.detectorAt = at
+	m.interrupter.reset()
+	m.quietFrom = at
+	m.flowing = false // the first sound tells that the caller is back
 }
 
 // listen begins the recording and the transcription of a call that is to have
@@ -122,8 +128,8 @@ func open[S any](ctx context.Context, begin func() (S, error), discard func(S)) 
 	})
 }
 
-// WriteFrame takes a frame of either side.
-func (m *media) WriteFrame(f *audio.Frame) {
+// write takes a frame of either side.
+func (m *media) write(f *audio.Frame) {
 	s := m.session
 	if end := f.At + f.Duration(); end > time.Duration(m.end.Load()) {
 		m.end.Store(int64(end))
@@ -132,9 +138,12 @@ func (m *media) WriteFrame(f *audio.Frame) {
 		m.flowing = true
 		s.live.tell(input{kind: inMedia})
 	}
-	if f.Track == audio.Inbound {
+	switch {
+	case m.held.Load():
+		m.quietFrom = f.At + f.Duration() // and nobody hears the other
+	case f.Track == audio.Inbound:
 		m.hear(f)
-	} else {
+	default:
 		m.figures.agentSpoke(f)
 		m.quietFrom = f.At + f.Duration()
 	}
@@ -152,7 +161,7 @@ func (m *media) hear(f *audio.Frame) {
 	s.inbox.write(f.PCM)
 	m.activity = m.detector.Append(m.activity[:0], f.PCM)
 	for _, a := range m.activity {
-		at := audio.Duration(int(a.At), s.format.Rate)
+		at := m.detectorAt + audio.Duration(int(a.At), s.format.Rate)
 		if a.Speaking {
 			m.speechSince = at
 			m.figures.callerBegan(at)
@@ -182,10 +191,10 @@ func (m *media) act(v verdict, now time.Duration) {
 	s := m.session
 	switch v {
 	case pause:
-		s.conn.Pause()
+		s.link.Load().conn.Pause()
 		m.figures.silenced(now - m.speechSince)
 	case resume:
-		s.conn.Resume()
+		s.link.Load().conn.Resume()
 		m.figures.falseAlarms++
 	case interrupt:
 		if m.interrupter.mode == Immediate {
@@ -199,7 +208,7 @@ func (m *media) act(v verdict, now time.Duration) {
 func (m *media) interrupted(by string) {
 	s := m.session
 	cut := s.player.interrupt()
-	s.conn.Resume() // what is said next is not held up
+	s.link.Load().conn.Resume() // what is said next is not held up
 	if !cut {
 		return
 	}
@@ -230,8 +239,8 @@ func (m *media) interrupts(text string) (yes bool) {
 	return yes
 }
 
-// Key takes a key that the caller has pressed.
-func (m *media) Key(digit byte, at time.Duration) {
+// key takes a key that the caller has pressed.
+func (m *media) key(digit byte, at time.Duration) {
 	s := m.session
 	m.figures.keys++
 	m.quietFrom = at
@@ -245,11 +254,5 @@ func (m *media) Key(digit byte, at time.Duration) {
 	default:
 	}
 }
-
-// Text takes a control message of a browser. There is none that concerns a call.
-func (m *media) Text([]byte) {}
-
-// Heard is told how far playback has come.
-func (m *media) Heard(pos int64, confirmed bool) { m.session.player.heard(pos, confirmed) }
 
 func (m *media) length() time.Duration { return time.Duration(m.end.Load()) }

@@ -96,7 +96,7 @@ func (s *Session) metrics() Metrics {
 	if f.callerSpeaks {
 		f.callerEnded(s.length())
 	}
-	st := s.conn.Stats()
+	st := s.link.Load().stats()
 	return Metrics{
 		ResponseLatency: f.responses.median(),
 		ReactionLatency: f.reactions.median(),

@@ -6,10 +6,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/switchboard-voice/switchboard/telephony"
 )
 
 // pace lets dials out to one carrier: in the order in which they come, no faster
-// than so many a second, and none for as long as the carrier asks to wait.
+// than so many a second, none for as long as the carrier asks to wait, and only
+// one now and then while it is down.
 type pace struct {
 	every time.Duration // from one dial to the next; 0: no limit
 	turn  chan struct{} // capacity 1: held by whoever dials next; others queue for it
@@ -18,6 +21,9 @@ type pace struct {
 
 	mu   sync.Mutex // guards what follows
 	next time.Time  // when the next dial may leave
+
+	failures int       // since the last reply that was one
+	broken   time.Time // until then nothing leaves; zero if the carrier is not down
 }
 
 const (
@@ -25,10 +31,21 @@ const (
 	maxPaced = 10_000
 	// maxHold is the longest that a carrier is believed when it asks to wait.
 	maxHold = time.Minute
+	// breakAfter is how many dials in a row may fail, because the carrier cannot
+	// be reached or does not work, until it counts as down. One that refuses our
+	// credentials does at once.
+	breakAfter = 5
+	// breakTime is how long nothing is sent to a carrier that is down, until one
+	// dial tries again.
+	breakTime = 30 * time.Second
 )
 
-// errPaced tells that too many dials wait.
-var errPaced = errors.New("too many calls wait to be dialed")
+var (
+	// errPaced tells that too many dials wait.
+	errPaced = errors.New("too many calls wait to be dialed")
+	// errBroken tells that the carrier is down.
+	errBroken = errors.New("carrier has failed too often: it is left alone for a while")
+)
 
 func newPace(perSecond float64) *pace {
 	p := &pace{turn: make(chan struct{}, 1)}
@@ -38,9 +55,12 @@ func newPace(perSecond float64) *pace {
 	return p
 }
 
-// wait returns when it is the caller's turn to dial. The error is errPaced, or
-// that of ctx.
+// wait returns when it is the caller's turn to dial. The error is errPaced,
+// errBroken, or that of ctx.
 func (p *pace) wait(ctx context.Context) error {
+	if p.isDown() {
+		return errBroken
+	}
 	if p.waiting.Add(1) > maxPaced {
 		p.waiting.Add(-1)
 		return errPaced
@@ -55,7 +75,10 @@ func (p *pace) wait(ctx context.Context) error {
 	for {
 		left := p.left()
 		if left <= 0 {
-			return ctx.Err()
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return p.enter()
 		}
 		t := time.NewTimer(left)
 		select {
@@ -85,5 +108,46 @@ func (p *pace) hold(d time.Duration) {
 	defer p.mu.Unlock()
 	if until := time.Now().Add(min(d, maxHold)); until.After(p.next) {
 		p.next = until
+	}
+}
+
+// isDown reports whether the carrier is left alone at present.
+func (p *pace) isDown() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(p.broken)
+}
+
+// enter lets one dial out. Of those that have waited while the carrier went down
+// it lets none, and when it has been left alone for long enough, one: see told.
+func (p *pace) enter() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	switch {
+	case p.broken.IsZero():
+		return nil
+	case now.Before(p.broken):
+		return errBroken
+	}
+	p.broken = now.Add(breakTime)
+	return nil
+}
+
+// told learns from what a carrier made of a dial whether it is down.
+func (p *pace) told(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case errors.Is(err, telephony.ErrAuth):
+		p.failures = breakAfter
+	case errors.Is(err, telephony.ErrUnavailable), errors.Is(err, telephony.ErrBadReply):
+		p.failures++
+	default:
+		p.failures, p.broken = 0, time.Time{}
+		return
+	}
+	if p.failures >= breakAfter {
+		p.broken = time.Now().Add(breakTime)
 	}
 }

@@ -30,7 +30,7 @@ func (s *Service) Recover(ctx context.Context) error {
 			if s.find(c.ID) != nil {
 				continue
 			}
-			switch l, err := s.takeUp(ctx, c); {
+			switch l, err := s.takeUp(c); {
 			case errors.Is(err, ErrShutdown):
 				return fmt.Errorf("call: recover: %w", err)
 			case err != nil:
@@ -48,7 +48,7 @@ func (s *Service) Recover(ctx context.Context) error {
 }
 
 // takeUp makes a call live again that a store has, and leaves it for resume.
-func (s *Service) takeUp(ctx context.Context, c *Call) (*live, error) {
+func (s *Service) takeUp(c *Call) (*live, error) {
 	var past life
 	if err := json.Unmarshal(c.Life, &past); err != nil {
 		return nil, fmt.Errorf("life: %w", err)
@@ -60,15 +60,9 @@ func (s *Service) takeUp(ctx context.Context, c *Call) (*live, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownProvider, c.Provider)
 	}
-	events, err := s.cfg.Store.Events(ctx, c.ID, 0)
-	if err != nil {
-		return nil, err
-	}
 	l := s.newLive(c, past, provider, s.cfg.Agents[c.AgentID])
 	l.writer.version = c.Version
-	for _, e := range events {
-		l.seq = max(l.seq, e.Seq)
-	}
+	l.seq = c.Events
 	l.inbox <- delivery{input: input{kind: inRecovered}} // the inbox is empty
 	if err := s.readmit(l); err != nil {
 		l.close()

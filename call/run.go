@@ -3,10 +3,9 @@ package call
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/telephony"
@@ -17,8 +16,7 @@ import (
 type live struct {
 	svc      *Service
 	id       string
-	provider Provider
-	agent    Agent
+	provider atomic.Pointer[Provider] // see carrier
 	limits   limits
 	log      *slog.Logger
 
@@ -33,16 +31,24 @@ type live struct {
 	token   string // guarded by svc.tokens.mu
 	revoked bool   // likewise: the call is over
 
-	mu      sync.Mutex // guards what follows
-	record  *Call
-	seq     int64
-	session *Session
-	onward  telephony.Transfer // where the call is being transferred
-	over    bool               // nothing of the call may begin any more
-	last    Event              // announces the terminal state
-	final   *Call              // the record in it
+	mu        sync.Mutex // guards what follows
+	agent     Agent
+	turn      *agentTurn // the agent's, while it talks
+	say       string     // spoken by the carrier before the stream; see announcement
+	record    *Call
+	seq       int64
+	session   *Session
+	link      *link // the newest stream of the session
+	expects   bool  // the carrier has been told to open another stream
+	streaming bool  // the caller is on the stream
+	move      *move // under way
+	over      bool  // nothing of the call may begin any more
+	last      Event // announces the terminal state
+	final     *Call // the record in it
 
 	writer recordWriter
+
+	failedOver bool // the backup has the call; owned by dial
 
 	// Owned by run.
 	life   life
@@ -64,11 +70,11 @@ type delivery struct {
 func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) *live {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	call := &live{
-		svc:      s,
-		id:       record.ID,
-		provider: provider,
-		agent:    agent,
-		log:      s.log.With("call", record.ID),
+		svc:   s,
+		id:    record.ID,
+		agent: agent,
+		say:   s.cfg.Announcement,
+		log:   s.log.With("call", record.ID),
 		limits: limits{
 			ring:     cmpOr(record.Options.RingTimeout, s.cfg.RingTimeout),
 			duration: cmpOr(record.Options.MaxDuration, s.cfg.MaxDuration),
@@ -81,10 +87,14 @@ func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) 
 		record: record,
 		life:   l,
 	}
+	call.provider.Store(&provider)
 	call.writer.init(call)
 	call.remember()
 	return call
 }
+
+// carrier is who has the call. It changes only as long as nobody has it.
+func (l *live) carrier() Provider { return *l.provider.Load() }
 
 // create stores the record of a new call with its first event.
 func (l *live) create(ctx context.Context) (existing *Call, err error) {
@@ -197,14 +207,17 @@ func (l *live) tell(in input) {
 // note brings the record up to date with the life, announces a new state and
 // sees to it that both are stored.
 func (l *live) note(before life) {
-	if l.life.Leg != before.Leg && !l.svc.bind(l, legKey{l.provider.Name(), l.life.Leg}) {
+	if l.life.Leg != before.Leg && !l.svc.bind(l, legKey{l.carrier().Name(), l.life.Leg}) {
 		l.log.Error("carrier id belongs to another live call", "provider_call_id", l.life.Leg)
 	}
 	switch {
 	case l.life.State >= Ending:
 		l.cancel(&EndError{Cause: l.life.Cause})
-	case l.life.Transferred && l.life.Stream == streamGone:
+	case l.life.Away == awayForGood && l.life.Stream == streamGone:
 		l.cancel(&EndError{Cause: Transferred}) // the call goes on without its agent
+		if s := l.currentSession(); s != nil {
+			s.end()
+		}
 	}
 	if l.life == before {
 		return
@@ -217,6 +230,7 @@ func (l *live) note(before life) {
 		return
 	}
 	l.mu.Lock()
+	back := l.moved(before)
 	now := time.Now()
 	if l.life.Answered && l.record.AnsweredAt.IsZero() {
 		l.record.AnsweredAt = now
@@ -230,6 +244,9 @@ func (l *live) note(before life) {
 	l.record.ProviderCallID = l.life.Leg
 	l.remember()
 	l.mu.Unlock()
+	if back {
+		l.emit(Event{Type: EventMove, Name: "back"})
+	}
 	if l.life.State != before.State {
 		l.emit(Event{Type: EventState, State: l.life.State, Cause: l.life.Cause, Detail: l.life.Detail})
 		return
@@ -250,6 +267,7 @@ func (l *live) remember() {
 func (l *live) stamp(e Event) Event {
 	l.seq++
 	e.CallID, e.Tenant, e.Seq, e.At = l.id, l.record.Tenant, l.seq, time.Now()
+	l.record.Events = l.seq
 	e.Detail = telephony.Mask(e.Detail)
 	if e.Type != EventState {
 		e.State = l.record.State
@@ -285,6 +303,8 @@ func (l *live) conclude() {
 	l.final = l.record.Clone()
 	l.final.State, l.final.Life = concluded.State, b
 	l.last = l.stamp(Event{Type: EventState, State: concluded.State, Cause: concluded.Cause, Detail: concluded.Detail})
+	l.final.Events = l.seq
+	l.final.OnHold = false
 	l.writer.add(l.last)
 }
 
@@ -356,25 +376,6 @@ func (l *live) startTimer(which timer, after time.Duration) {
 	l.timers[which] = time.AfterFunc(after, func() { l.tell(input{kind: inTimer, timer: which}) })
 }
 
-// serveAgent lets the agent talk, in a goroutine that may outlive the call if
-// the agent ignores its context.
-func (l *live) serveAgent() {
-	session := l.currentSession()
-	session.host.Go(func() {
-		in := input{kind: inAgentReturned}
-		err := contain(func() error { return l.agent.Serve(l.ctx, session) })
-		var p *panicError
-		switch {
-		case errors.As(err, &p):
-			l.log.Error("agent panicked", "panic", p.value, "stack", p.stack)
-			in.cause, in.detail = AgentPanic, "agent panicked"
-		case err != nil && l.ctx.Err() == nil:
-			in.cause, in.detail = AgentError, err.Error()
-		}
-		l.tell(in)
-	})
-}
-
 // EndError is the cause of the end of an agent's context: see context.Cause.
 type EndError struct{ Cause Cause }
 
@@ -389,45 +390,4 @@ func cmpOr(d, otherwise time.Duration) time.Duration {
 		return d
 	}
 	return otherwise
-}
-
-// transfer connects the person on the line to another number.
-func (l *live) transfer(ctx context.Context, to telephony.Transfer) error {
-	t, ok := l.provider.(telephony.Transferer)
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	if !to.To.Valid() {
-		return fmt.Errorf("To: %w", telephony.ErrInvalidNumber)
-	}
-	c := l.snapshot()
-	if c.State < Connected || c.State >= Ending {
-		return fmt.Errorf("call is %v: %w", c.State, telephony.ErrCallState)
-	}
-	if session := l.currentSession(); session != nil && session.gone() {
-		// If another try failed, those who talk now would be cut off.
-		return fmt.Errorf("call is transferred: %w", telephony.ErrCallState)
-	}
-	leg := Leg{
-		Tenant: c.Tenant, AgentID: c.AgentID, Provider: c.Provider,
-		From: to.CallerID, To: to.To, Transfer: true,
-	}
-	if l.svc.Draining() {
-		return ErrShutdown
-	}
-	if err := l.svc.allow(ctx, leg); err != nil {
-		return err
-	}
-	to.AnswerURL = l.svc.cfg.PublicURL + "webhook/" + l.provider.Name() + "/transfer/" + l.id
-	l.mu.Lock()
-	l.onward = to
-	l.mu.Unlock()
-	if err := l.post(ctx, input{kind: inTransferred}); err != nil {
-		return err
-	}
-	if err := t.Transfer(ctx, c.ProviderCallID, &to); err != nil {
-		l.tell(input{kind: inTransferFailed})
-		return err
-	}
-	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/recording"
-	"github.com/switchboard-voice/switchboard/telephony"
 )
 
 // Service makes, answers and ends calls. Make one with [New]; its methods may be
@@ -149,38 +148,6 @@ func (s *Service) Wait(ctx context.Context, id string) (*Call, error) {
 		}
 	}
 	return s.Call(ctx, id)
-}
-
-// Transfer connects the person on a live call to another number, which the
-// policy must allow. The call's agent and stream end; the call itself lasts
-// until the two have hung up, and then has the Cause Transferred. A carrier that
-// cannot do it answers errors.ErrUnsupported.
-func (s *Service) Transfer(ctx context.Context, id string, to telephony.Transfer) error {
-	l := s.find(id)
-	if l == nil {
-		return fmt.Errorf("call: transfer: %w", ErrEnded)
-	}
-	if err := l.transfer(ctx, to); err != nil {
-		return fmt.Errorf("call: transfer: %w", err)
-	}
-	return nil
-}
-
-// SendKeys presses keys (0-9 * #) towards the person on a live call. Carriers
-// whose streams cannot do it answer errors.ErrUnsupported.
-func (s *Service) SendKeys(ctx context.Context, id, keys string) error {
-	l := s.find(id)
-	if l == nil {
-		return fmt.Errorf("call: send keys: %w", ErrEnded)
-	}
-	session := l.currentSession()
-	if session == nil {
-		return fmt.Errorf("call: send keys: %w", ErrEnded)
-	}
-	if err := session.SendKeys(keys); err != nil {
-		return fmt.Errorf("call: send keys: %w", err)
-	}
-	return nil
 }
 
 // Erase removes a call that is over: its record, its events, its transcript and

@@ -2,15 +2,12 @@ package call
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/recording"
-	"github.com/switchboard-voice/switchboard/stream"
-	"github.com/switchboard-voice/switchboard/telephony"
 	"github.com/switchboard-voice/switchboard/transcript"
 )
 
@@ -19,7 +16,7 @@ import (
 // io.EOF or ErrEnded where they can.
 type Session struct {
 	live      *live
-	conn      *stream.Conn
+	link      atomic.Pointer[link] // the stream, or the last one
 	format    audio.Format
 	startedAt time.Time // the beginning of the media clock
 
@@ -31,8 +28,7 @@ type Session struct {
 	player     player
 	transcript notes
 	media      media
-
-	streamDone chan struct{} // closed when the socket is gone
+	closing    sync.Once
 
 	// host are the goroutines in code of the host's: the agent, and the readers
 	// of what it says.
@@ -43,12 +39,10 @@ type Session struct {
 // stand in the call's events all the same.
 const maxKeys = 64
 
-func newSession(l *live, conn *stream.Conn) *Session {
+func newSession(l *live) *Session {
 	s := &Session{
-		live:       l,
-		conn:       conn,
-		keys:       make(chan byte, maxKeys),
-		streamDone: make(chan struct{}),
+		live: l,
+		keys: make(chan byte, maxKeys),
 	}
 	s.media.session = s
 	s.player.init(s)
@@ -72,18 +66,6 @@ func (s *Session) Keys() <-chan byte { return s.keys }
 // Hangup ends the call at once, cutting off what is still to be heard. An agent
 // that returns from Serve ends it after that.
 func (s *Session) Hangup() { s.live.tell(input{kind: inEnd, cause: AgentDone}) }
-
-// Transfer connects the caller to another number: see Service.Transfer. When it
-// has succeeded the session ends.
-func (s *Session) Transfer(ctx context.Context, to telephony.Transfer) error {
-	if err := s.live.transfer(ctx, to); err != nil {
-		return fmt.Errorf("call: transfer: %w", err)
-	}
-	return nil
-}
-
-// SendKeys presses keys towards the person on the line: see Service.SendKeys.
-func (s *Session) SendKeys(keys string) error { return ended(s.conn.SendKeys(keys)) }
 
 // AddSegment adds words to the call's transcript: those an agent's own
 // recogniser has heard, or has said without Say.
@@ -110,7 +92,7 @@ func (s *Session) Drain(ctx context.Context) error {
 	if s.player.inBackground() {
 		return nil
 	}
-	return ended(s.conn.Drain(ctx))
+	return s.link.Load().drain(ctx)
 }
 
 // playOut lets the last words of an agent that has returned be heard.
@@ -118,65 +100,18 @@ func (s *Session) playOut(ctx context.Context) {
 	_ = s.Drain(ctx) // it ends with the call, or with its own bound
 }
 
-// end tells all who wait for the call that it is over. The stream is gone.
+// end tells all who wait for the call that it is over, or that the caller is in
+// somebody else's hands. The stream is gone.
 func (s *Session) end() {
-	s.player.end()
-	s.inbox.close()
+	s.closing.Do(func() {
+		close(s.keys)
+		s.player.end()
+		s.inbox.close()
+	})
 }
 
-// gone reports whether the stream has ended.
-func (s *Session) gone() bool {
-	select {
-	case <-s.streamDone:
-		return true
-	default:
-		return false
-	}
-}
-
-// length is how long the stream has lasted.
+// length is how long the media clock has run.
 func (s *Session) length() time.Duration { return s.media.length() }
-
-// attach binds a media socket to the call. The call has one in its life: a
-// second one, or one that comes too late, is closed.
-func (l *live) attach(conn *stream.Conn) {
-	session := newSession(l, conn)
-	if !l.claim(session) {
-		l.svc.counts.streamsRefused.Add(1)
-		ctx, cancel := context.WithCancelCause(context.Background())
-		cancel(ErrEnded)
-		_ = conn.Run(ctx, &session.media) // closes it
-	}
-}
-
-// claim makes session the call's and begins to read its stream.
-func (l *live) claim(session *Session) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.session != nil || l.over || l.record.State >= Ending {
-		return false
-	}
-	l.session = session
-	l.task(session.run)
-	return true
-}
-
-// run reads the stream until it ends.
-func (s *Session) run() {
-	err := contain(func() error { return s.conn.Run(context.WithoutCancel(s.live.ctx), &s.media) })
-	var p *panicError
-	if errors.As(err, &p) {
-		s.live.log.Error("recorder or transcriber panicked", "panic", p.value, "stack", p.stack)
-	}
-	close(s.keys)
-	s.end()
-	close(s.streamDone)
-	in := input{kind: inStreamEnded, orderly: err == nil}
-	if err != nil {
-		in.detail = err.Error()
-	}
-	s.live.tell(in)
-}
 
 // notes collects the segments of a call's transcript.
 type notes struct {

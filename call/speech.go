@@ -143,10 +143,22 @@ type player struct {
 	pending []*Speech  // begun and not settled, in order
 	playing *Speech    // in the hands of the goroutine
 	running bool       // there is a goroutine
+	holding *Speech    // the caller is on hold, and hears this
+	away    bool       // there is no stream at present
 	ended   bool
+	changed chan struct{} // closed when one of the last three changes
 }
 
-func (q *player) init(s *Session) { q.session = s }
+// tellChange wakes those who wait for a change. The caller holds mu.
+func (q *player) tellChange() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+func (q *player) init(s *Session) {
+	q.session = s
+	q.changed = make(chan struct{})
+}
 
 func (q *player) say(p *Speech) {
 	if err := q.enqueue(p); err != nil {
@@ -165,16 +177,56 @@ func (q *player) enqueue(p *Speech) error {
 		return ErrQueueFull
 	}
 	q.queue = append(q.queue, p)
-	if n := len(q.pending); n > 0 && q.pending[n-1].utterance.Background {
-		q.cut(q.session.conn.FadeOut(backgroundFade).Heard) // it is alone: see next
+	if q.holding == nil {
+		q.fade()
 	}
 	q.start()
 	return nil
 }
 
+// fade ends the background, if it plays. The caller holds mu.
+func (q *player) fade() {
+	if n := len(q.pending); n > 0 && q.pending[n-1].utterance.Background {
+		q.cut(q.conn().FadeOut(backgroundFade).Heard) // it is alone: see next
+	}
+}
+
+func (q *player) conn() *stream.Conn { return q.session.link.Load().conn }
+
+// suspend cuts off what is being said, because its stream is gone, and keeps
+// what was to be said for the next one.
+func (q *player) suspend() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.away = true
+	q.tellChange()
+	q.cut(q.conn().Position().Heard)
+}
+
+// proceed goes on with what is to be said.
+func (q *player) proceed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.away = false
+	q.tellChange()
+	if q.holding != nil && q.holding.settled { // by suspend
+		q.holding = q.holding.again()
+	}
+	q.start()
+}
+
+// again is p for another stream.
+func (p *Speech) again() *Speech {
+	return &Speech{session: p.session, utterance: p.utterance, done: make(chan struct{})}
+}
+
 // start sees to it that the queue is played. The caller holds mu.
 func (q *player) start() {
-	if !q.running && len(q.queue) > 0 {
+	due := len(q.queue) > 0
+	if q.holding != nil {
+		due = !q.holding.begun && !q.holding.settled
+	}
+	if due && !q.running && !q.away && !q.ended {
 		q.running = true
 		q.session.host.Go(q.run)
 	}
@@ -205,37 +257,53 @@ func (q *player) next() (p, wait *Speech) {
 		q.drop(q.queue[0])
 		q.queue = q.queue[1:]
 	}
-	if len(q.queue) == 0 {
-		q.running = false
-		return nil, nil
+	switch {
+	case q.away:
+	case q.holding != nil:
+		if !q.holding.begun && !q.holding.settled {
+			return q.begin(q.holding), nil
+		}
+	case len(q.queue) > 0:
+		if n := len(q.pending); n > 0 && q.queue[0].utterance.Background {
+			return nil, q.pending[n-1]
+		}
+		p = q.queue[0]
+		q.queue = q.queue[1:]
+		return q.begin(p), nil
 	}
-	if n := len(q.pending); n > 0 && q.queue[0].utterance.Background {
-		return nil, q.pending[n-1]
-	}
-	p = q.queue[0]
-	q.queue = q.queue[1:]
+	q.running = false
+	return nil, nil
+}
+
+// begin notes where p begins. The caller holds mu.
+func (q *player) begin(p *Speech) *Speech {
 	q.pending = append(q.pending, p)
 	q.playing = p
-	pos := q.session.conn.Position()
+	pos := q.conn().Position()
 	p.begun = true
 	p.start = pos.Written
 	p.at = q.session.Now() + audio.Duration(int(pos.Written-pos.Heard), q.session.format.Rate)
-	return p, nil
+	return p
 }
+
+// errCutOff tells that nobody will hear the rest of an utterance.
+var errCutOff = errors.New("cut off")
 
 // play moves an utterance into the stream's buffer, which paces it. It reports
 // false if it was cut off meanwhile: the goroutine is not the player's any more.
 func (q *player) play(p *Speech) bool {
-	err := errors.Join(q.copy(p), p.close())
+	err := q.copy(p)
+	cut := err == errCutOff
+	err = errors.Join(err, p.close())
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if p.settled {
-		return false
+	if p.settled || cut {
+		return false // it is settled by whoever cut it off
 	}
 	q.playing = nil
 	p.err = err
 	p.written = true
-	p.end = q.session.conn.Mark()
+	p.end = q.conn().Mark()
 	if p.end == p.start {
 		q.settle(p, Heard{Status: HeardAll})
 	}
@@ -258,9 +326,10 @@ func (q *player) copy(p *Speech) (err error) {
 	if l, ok := src.(interface{ Len() int }); ok {
 		total = int64(l.Len()) * int64(rate) / int64(src.Rate())
 	}
-	generation := q.session.conn.Generation()
+	conn := q.conn()
+	generation := conn.Generation()
 	if q.measured(p, total) {
-		return nil
+		return errCutOff
 	}
 	buf := make([]int16, max(1, src.Rate()/50))
 	var resampled []int16
@@ -271,8 +340,8 @@ func (q *player) copy(p *Speech) (err error) {
 			resampled = resampler.Append(resampled[:0], pcm)
 			pcm = resampled
 		}
-		if _, werr := q.session.conn.WriteIn(generation, pcm); werr != nil {
-			return nil // cleared, or the call is over: it is settled by whoever did that
+		if _, werr := conn.WriteIn(generation, pcm); werr != nil {
+			return errCutOff // cleared, or the stream is over
 		}
 		if err == io.EOF {
 			return nil
@@ -328,8 +397,11 @@ func (q *player) interrupt() bool {
 
 // cutOff drops all but what is to be kept of the queue. The caller holds mu.
 func (q *player) cutOff(keep func(*Speech) bool) time.Duration {
-	pos := q.session.conn.Clear()
-	q.cut(pos.Heard)
+	var pos stream.Position
+	if q.holding == nil { // which is not the agent's to clear
+		pos = q.conn().Clear()
+		q.cut(pos.Heard)
+	}
 	kept := q.queue[:0]
 	for _, p := range q.queue {
 		if keep(p) {
@@ -360,7 +432,11 @@ func (q *player) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.ended = true
-	q.cut(q.session.conn.Position().Heard)
+	q.tellChange()
+	q.cut(q.conn().Position().Heard)
+	if q.holding != nil && !q.holding.settled {
+		q.drop(q.holding)
+	}
 	for _, p := range q.queue {
 		q.drop(p)
 	}

@@ -24,7 +24,7 @@ func TestTransfer(t *testing.T) {
 			if h, err := s.Speak(tone(440, time.Second)).Wait(ctx); err != nil || h.Status != call.HeardAll {
 				t.Errorf("heard %v, %v", h, err)
 			}
-			transferred <- s.Transfer(ctx, telephony.Transfer{To: desk})
+			transferred <- s.Transfer(ctx, call.Transfer{To: desk})
 			<-ctx.Done()
 			return nil
 		}), nil)
@@ -72,7 +72,7 @@ func TestTransferThatFails(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := newOffice(t, call.AgentFunc(func(ctx context.Context, s *call.Session) error {
-					if err := s.Transfer(ctx, telephony.Transfer{To: tt.to}); !errors.Is(err, tt.want) {
+					if err := s.Transfer(ctx, call.Transfer{To: tt.to}); !errors.Is(err, tt.want) {
 						t.Errorf("transfer: %v, want %v", err, tt.want)
 					}
 					_, err := s.Speak(tone(440, time.Second)).Wait(ctx)

@@ -17,11 +17,11 @@ import (
 func TestTransferAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, call.AgentFunc(func(ctx context.Context, s *call.Session) error {
-			if err := s.Transfer(ctx, telephony.Transfer{To: desk}); err != nil {
+			if err := s.Transfer(ctx, call.Transfer{To: desk}); err != nil {
 				t.Errorf("transfer: %v", err)
 			}
 			time.Sleep(10 * time.Second)
-			if err := s.Transfer(ctx, telephony.Transfer{To: callee}); !errors.Is(err, telephony.ErrCallState) {
+			if err := s.Transfer(ctx, call.Transfer{To: callee}); !errors.Is(err, telephony.ErrCallState) {
 				t.Errorf("again: %v", err)
 			}
 			return nil

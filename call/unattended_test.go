@@ -10,7 +10,7 @@ import (
 func TestTransferOfAnAgentThatReturns(t *testing.T) {
 	talking := []input{beginning, dialed, asked, started, sound}
 	returned, played := input{kind: inAgentReturned}, input{kind: inPlayedOut}
-	transferred, failed := input{kind: inTransferred}, input{kind: inTransferFailed}
+	transferred, failed := leavingTo(awayTrying), input{kind: inLeaveFailed}
 	tests := []struct {
 		name   string
 		inputs []input

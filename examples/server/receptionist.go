@@ -74,7 +74,7 @@ func (r receptionist) transfer(ctx context.Context, d *desk) {
 	if _, err := d.last.Wait(ctx); err != nil {
 		return
 	}
-	if err := d.session.Transfer(ctx, telephony.Transfer{To: r.transferTo}); err != nil {
+	if err := d.session.Transfer(ctx, call.Transfer{To: r.transferTo}); err != nil {
 		d.session.Log("transfer failed", nil)
 		d.say("nobody")
 	}
