@@ -176,12 +176,21 @@ func (s *Session) write(pcm []int16) (int, error) {
 		if !away {
 			n, err := conn.Write(pcm[taken:])
 			taken += n
+			if errors.Is(err, stream.ErrCleared) && s.player.onHold() {
+				continue
+			}
 			if !errors.Is(err, stream.ErrClosed) || s.player.over() {
 				return taken, err
 			}
 		}
 		<-changed // there will be another stream, or the end
 	}
+}
+
+func (q *player) onHold() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.holding != nil
 }
 
 func (q *player) over() bool {

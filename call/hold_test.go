@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/audio/audiotest"
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/telephony"
@@ -47,7 +49,7 @@ func TestHold(t *testing.T) {
 			return err
 		}), func(c *call.Config) { c.Silence = 10 * time.Second })
 		var talk *sim.Talk
-		o.Phone(callee).Behave(sim.Behavior{Talk: func(k *sim.Talk) { talk = k; <-k.Done() }})
+		o.Phone(callee).Behave(sim.Behavior{Ring: time.Second, Talk: func(k *sim.Talk) { talk = k; <-k.Done() }})
 		c := o.wait(o.place(call.Options{}).ID)
 		o.check(c, call.Completed, call.AgentDone, allStates...)
 		synctest.Wait()
@@ -72,13 +74,13 @@ func TestHold(t *testing.T) {
 // An agent with a Line is not blocked by hold, and hears nothing of the caller.
 func TestHoldOfALine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var id string
-		var heard time.Duration
+		begun := make(chan string, 1)
+		var heard atomic.Int64 // samples
 		o := newOffice(t, call.AgentFunc(func(ctx context.Context, s *call.Session) error {
-			id = s.Call().ID
+			begun <- s.Call().ID
 			line := s.Line(8000)
 			go func() {
-				pcm := audiotest.Tone(440, 20*time.Millisecond, 8000)
+				pcm := audiotest.Tone(450, 20*time.Millisecond, 8000)
 				for {
 					if _, err := line.WritePCM(pcm); err != nil {
 						return
@@ -91,28 +93,33 @@ func TestHoldOfALine(t *testing.T) {
 				if err == io.EOF {
 					return nil
 				}
-				heard += time.Duration(n) * time.Second / 8000
+				heard.Add(int64(n))
 			}
-		}), nil)
+		}), func(c *call.Config) {
+			c.HoldSound = func(rate int) audio.Reader {
+				return audio.Signal{Hertz: []float64{700}}.Reader(rate)
+			}
+		})
 		talk, err := o.Phone("+12025550199").Call(t.Context(), ours)
 		if err != nil {
 			t.Fatal(err)
 		}
+		id := <-begun
 		talk.Listen(2 * time.Second)
 		if err := o.Hold(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		before := heard
+		before := heard.Load()
 		music := talk.Listen(10 * time.Second)[8000:]
-		audiotest.NoTone(t, music, 8000, 440)
-		audiotest.HasTone(t, music, 8000, 523)
-		if meanwhile := heard - before; meanwhile > 100*time.Millisecond {
-			t.Errorf("the agent heard %v of a caller on hold", meanwhile)
+		audiotest.NoTone(t, music, 8000, 450)
+		audiotest.HasTone(t, music, 8000, 700)
+		if meanwhile := heard.Load() - before; meanwhile > 800 {
+			t.Errorf("the agent heard %d samples of a caller on hold", meanwhile)
 		}
 		if err := o.Resume(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		audiotest.HasTone(t, talk.Listen(2 * time.Second)[4000:], 8000, 440)
+		audiotest.HasTone(t, talk.Listen(2 * time.Second)[4000:], 8000, 450)
 		talk.Hangup()
 		if c := o.wait(id); c.Cause != call.HangupRemote {
 			t.Errorf("call ended %q", c.Cause)

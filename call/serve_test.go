@@ -47,7 +47,7 @@ func TestHandOver(t *testing.T) {
 			})
 		})
 		var talk *sim.Talk
-		o.Phone(callee).Behave(sim.Behavior{Talk: func(k *sim.Talk) { talk = k; <-k.Done() }})
+		o.Phone(callee).Behave(sim.Behavior{Ring: time.Second, Talk: func(k *sim.Talk) { talk = k; <-k.Done() }})
 		c := o.wait(o.place(call.Options{}).ID)
 		o.check(c, call.Completed, call.AgentDone, allStates...)
 		synctest.Wait()
@@ -80,6 +80,7 @@ func TestHandOverFromAnAgentThatDoesNotReturn(t *testing.T) {
 				return err
 			})
 		})
+		o.Phone(callee).Behave(sim.Behavior{Ring: time.Second})
 		begin := time.Now()
 		c := o.wait(o.place(call.Options{}).ID)
 		o.check(c, call.Completed, call.AgentDone, allStates...)
