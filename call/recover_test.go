@@ -50,7 +50,7 @@ func TestRecoveryAfterACrash(t *testing.T) {
 
 				again, err := call.New(call.Config{
 					PublicURL: "https://again.test/phone/",
-					Providers: []call.Provider{o.Network},
+					Providers: []call.Provider{o.Network.Provider},
 					Agents:    call.Agents{"agent": hello(time.Second)},
 					Store:     records,
 					Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),

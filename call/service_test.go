@@ -46,7 +46,7 @@ func newOffice(t *testing.T, agent call.Agent, change func(*call.Config), faults
 	}
 	cfg := call.Config{
 		PublicURL: calltest.PublicURL,
-		Providers: []call.Provider{network},
+		Providers: []call.Provider{network.Provider},
 		Agents:    call.Agents{"agent": agent},
 		Recorder:  &recording.WAV{Storage: recording.NewMemory("memory")},
 		Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),

@@ -16,7 +16,6 @@ import (
 
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/internal/memnet"
-	"github.com/switchboard-voice/switchboard/telephony"
 	"github.com/switchboard-voice/switchboard/telephony/plivo"
 	"github.com/switchboard-voice/switchboard/telephony/sim"
 	"github.com/switchboard-voice/switchboard/telephony/twilio"
@@ -29,19 +28,11 @@ const PublicURL = "https://calls.test/phone/"
 // given no other.
 const Number = "+12025550100"
 
-// A Provider is what the adapters of a Network can do.
-type Provider interface {
-	call.Provider
-	telephony.Validator
-	telephony.Transferer
-	telephony.Finder
-}
-
-// Network is a telephone network. It is a call.Provider: give it to a Service,
-// then Connect the two. Its Provider does the same, and what else that adapter
-// can, such as to press keys.
+// Network is a telephone network. Give its Provider to a Service, then Connect
+// the two.
 type Network struct {
-	Provider
+	// Provider is the carrier's adapter, named "sim", with all its powers.
+	Provider call.Provider
 	// Carrier is the company behind it, to script phones and misbehave.
 	Carrier *sim.Carrier
 
@@ -56,7 +47,7 @@ const carrierHost = "127.0.0.1:7001"
 // what its carrier does wrong; usually none is given.
 func NewNetwork(t testing.TB, faults ...sim.Faults) *Network {
 	t.Helper()
-	return newNetwork(t, sim.Twilio, faults, func(c *sim.Carrier, base string, rt http.RoundTripper) Provider {
+	return newNetwork(t, sim.Twilio, faults, func(c *sim.Carrier, base string, rt http.RoundTripper) call.Provider {
 		return &twilio.Provider{
 			ProviderName: "sim",
 			AccountSID:   c.AccountSID(),
@@ -71,7 +62,7 @@ func NewNetwork(t testing.TB, faults ...sim.Faults) *Network {
 // the adapter to it.
 func NewPlivoNetwork(t testing.TB, faults ...sim.Faults) *Network {
 	t.Helper()
-	return newNetwork(t, sim.Plivo, faults, func(c *sim.Carrier, base string, rt http.RoundTripper) Provider {
+	return newNetwork(t, sim.Plivo, faults, func(c *sim.Carrier, base string, rt http.RoundTripper) call.Provider {
 		return &plivo.Provider{
 			ProviderName: "sim",
 			AuthID:       c.AccountSID(),
@@ -82,7 +73,7 @@ func NewPlivoNetwork(t testing.TB, faults ...sim.Faults) *Network {
 	})
 }
 
-func newNetwork(t testing.TB, d sim.Dialect, faults []sim.Faults, adapter func(c *sim.Carrier, base string, rt http.RoundTripper) Provider) *Network {
+func newNetwork(t testing.TB, d sim.Dialect, faults []sim.Faults, adapter func(c *sim.Carrier, base string, rt http.RoundTripper) call.Provider) *Network {
 	t.Helper()
 	pipe := memnet.New()
 	cfg := sim.Config{Dialect: d, Dial: pipe.DialContext, InTheClear: true}
@@ -115,7 +106,7 @@ func newNetwork(t testing.TB, d sim.Dialect, faults []sim.Faults, adapter func(c
 // cut off, when the test ends.
 func (n *Network) Connect(svc *call.Service, numbers ...string) {
 	n.t.Helper()
-	incoming := svc.IncomingURL(n.Name())
+	incoming := svc.IncomingURL(n.Provider.Name())
 	u, err := url.Parse(incoming)
 	if err != nil {
 		n.t.Fatal(err)

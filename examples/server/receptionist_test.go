@@ -113,7 +113,7 @@ func reception(t *testing.T, agent call.Agent) (*calltest.Network, *call.Service
 	network := calltest.NewNetwork(t)
 	svc, err := call.New(call.Config{
 		PublicURL: calltest.PublicURL,
-		Providers: []call.Provider{network},
+		Providers: []call.Provider{network.Provider},
 		Agents:    call.Agents{"receptionist": agent},
 	})
 	if err != nil {

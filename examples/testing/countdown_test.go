@@ -28,7 +28,7 @@ func connect(t *testing.T) (*calltest.Network, *call.Service) {
 	network := calltest.NewNetwork(t)
 	svc, err := call.New(call.Config{
 		PublicURL: calltest.PublicURL,
-		Providers: []call.Provider{network},
+		Providers: []call.Provider{network.Provider},
 		Agents:    call.Agents{"countdown": Agent{From: 10, Beep: beep}},
 	})
 	if err != nil {
