@@ -249,12 +249,11 @@ func (l *live) depart(ctx context.Context, redirector telephony.Redirector, m *m
 		return err
 	case <-ctx.Done():
 	}
-	select {
-	case err := <-m.result: // ctx is that of an agent whose caller is in other hands
-		return err
-	default:
-		return context.Cause(ctx)
+	var end *EndError
+	if errors.As(context.Cause(ctx), &end) && end.Cause == Transferred {
+		return nil // it is the context of the agent, whose caller is in other hands
 	}
+	return context.Cause(ctx)
 }
 
 // startMove makes m the call's move, unless it is on another one, or is not on

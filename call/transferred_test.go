@@ -17,12 +17,14 @@ import (
 func TestTransferAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, call.AgentFunc(func(ctx context.Context, s *call.Session) error {
-			if err := s.Transfer(ctx, call.Transfer{To: desk}); err != nil {
-				t.Errorf("transfer: %v", err)
-			}
+			transferred := make(chan error, 1)
+			go func() { transferred <- s.Transfer(ctx, call.Transfer{To: desk}) }()
 			time.Sleep(10 * time.Second)
 			if err := s.Transfer(ctx, call.Transfer{To: callee}); !errors.Is(err, telephony.ErrCallState) {
 				t.Errorf("again: %v", err)
+			}
+			if err := <-transferred; err != nil {
+				t.Errorf("transfer: %v", err)
 			}
 			return nil
 		}), nil)
