@@ -27,7 +27,7 @@ type Gate struct {
 	// whether it is there. Zero means 5 s.
 	PingInterval time.Duration
 	// WriteTimeout ends a stream whose far end does not take a message for so
-	// long. Zero means 2 s.
+	// long, or for three quarters of it at least. Zero means 2 s.
 	WriteTimeout time.Duration
 	// MaxPending is how many sockets may be open that have not started. Further
 	// ones are refused. Zero means 256.
@@ -105,10 +105,8 @@ func (g *Gate) Accept(w http.ResponseWriter, r *http.Request, u Upgrade) (*Conn,
 		return nil, err
 	}
 	upgrader := websocket.Upgrader{
-		ReadBufferSize:  1024,
-		WriteBufferSize: writeBuffer(u.Protocol),
-		Subprotocols:    u.Subprotocols,
-		CheckOrigin:     func(*http.Request) bool { return true }, // done above
+		Subprotocols: u.Subprotocols,
+		CheckOrigin:  func(*http.Request) bool { return true }, // done above
 	}
 	ws, err := upgrader.Upgrade(hijacker{w}, r, nil)
 	if err != nil {
@@ -116,8 +114,11 @@ func (g *Gate) Accept(w http.ResponseWriter, r *http.Request, u Upgrade) (*Conn,
 		g.open.Done()
 		return nil, fmt.Errorf("%w: %w", ErrNotWebSocket, err)
 	}
-	boundSend(ws.NetConn())
-	return newConn(g, ws, u.Protocol), nil
+	// That was the handshake, after which the client waits for nothing: no byte
+	// of a message has been read yet. The rest is our own; see socket.
+	conn := ws.NetConn()
+	boundSend(conn)
+	return newConn(g, conn, u.Protocol), nil
 }
 
 // Close refuses further sockets and returns when every Conn has ended, and the
@@ -157,22 +158,6 @@ type hijacker struct{ http.ResponseWriter }
 
 func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(h.ResponseWriter).Hijack()
-}
-
-// writeBuffer is a size that holds the largest media message sent, so that it
-// leaves in one piece.
-func writeBuffer(p Protocol) int {
-	const envelope = 180 // JSON around the audio, with a stream id
-	t := p.Traits()
-	size := 512
-	for _, f := range t.Formats {
-		n := f.Bytes(t.Packet)
-		if !t.Binary {
-			n = (n+2)/3*4 + envelope
-		}
-		size = max(size, n)
-	}
-	return size
 }
 
 // boundSend keeps the kernel from taking megabytes for a far end that has

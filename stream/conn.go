@@ -3,10 +3,10 @@ package stream
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"time"
 
-	"github.com/gorilla/websocket"
 	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/internal/wheel"
 )
@@ -37,8 +37,8 @@ type Handler interface {
 	// Heard tells that playback has reached a position that Mark returned:
 	// confirmed by the far end, or not, if the clock says so and no
 	// acknowledgement came. Positions come in order, and those that a Clear
-	// dropped do not come. It is called by the goroutine that writes, one call
-	// at a time, and may use the Conn.
+	// dropped do not come. It is called by a goroutine that sends, one call at a
+	// time, and may use the Conn.
 	Heard(pos int64, confirmed bool)
 }
 
@@ -53,7 +53,7 @@ const (
 // once, except that one goroutine at a time writes.
 type Conn struct {
 	gate   *Gate
-	ws     *websocket.Conn
+	conn   net.Conn
 	proto  Protocol
 	traits Traits
 	epoch  time.Time // all durations below count from here
@@ -63,9 +63,12 @@ type Conn struct {
 	timer wheel.Entry   // of the writer
 
 	mu      sync.Mutex
-	begun   bool // Run has been called, or Close before it
-	pending bool // counted by the gate as such
-	started bool // and not refused: audio may be sent
+	begun   bool           // Run has been called, or Close before it
+	handler Handler        // of Run; nil before, and when nothing is to be written any more
+	writing bool           // there is a writer
+	writers sync.WaitGroup // that writer
+	pending bool           // counted by the gate as such
+	started bool           // and not refused: audio may be sent
 	start   Start
 	out     ledger
 	lead    time.Duration
@@ -75,6 +78,7 @@ type Conn struct {
 	ponging bool
 	read    time.Duration // when something came last
 	pinged  time.Duration
+	blocked bool  // a Write waits for space
 	sending bool  // one goroutine is, and has wr
 	waiting bool  // the writer waits for that
 	unsent  error // why another goroutine than the writer could not send
@@ -91,14 +95,14 @@ type Conn struct {
 }
 
 type queued struct {
-	opcode int
+	opcode byte
 	data   []byte
 }
 
-func newConn(g *Gate, ws *websocket.Conn, p Protocol) *Conn {
+func newConn(g *Gate, conn net.Conn, p Protocol) *Conn {
 	c := &Conn{
 		gate:    g,
-		ws:      ws,
+		conn:    conn,
 		proto:   p,
 		traits:  p.Traits(),
 		epoch:   time.Now(),
@@ -108,15 +112,31 @@ func newConn(g *Gate, ws *websocket.Conn, p Protocol) *Conn {
 	}
 	c.SetLead(g.lead())
 	c.out = ledger{cutAt: -1, stats: &c.stats} // until the format is known
-	c.timer.Func = c.poke
-	ws.SetReadLimit(g.maxMessage())
+	c.timer.Func = c.onTime
+	c.in.socket = socket{conn: conn, limit: int(g.maxMessage())}
 	return c
 }
 
 func (c *Conn) now() time.Duration { return time.Since(c.epoch) }
 
-// poke has the writer look for something to do.
-func (c *Conn) poke() { signal(c.wake) }
+// poke has the writer look for something to do: the one there is, or a new one.
+// c.mu is held.
+func (c *Conn) poke() {
+	switch {
+	case c.writing:
+		signal(c.wake)
+	case c.handler != nil:
+		c.writing = true
+		c.writers.Go(c.write)
+	}
+}
+
+// onTime is called by the wheel.
+func (c *Conn) onTime() {
+	c.mu.Lock()
+	c.poke()
+	c.mu.Unlock()
+}
 
 func signal(ch chan struct{}) {
 	select {
@@ -134,8 +154,10 @@ func (c *Conn) Run(ctx context.Context, h Handler) error {
 	if !c.begin() {
 		return ErrClosed
 	}
-	var others sync.WaitGroup
-	others.Go(func() { c.write(h) })
+	c.mu.Lock()
+	c.handler = h
+	c.poke()
+	c.mu.Unlock()
 	watched := make(chan struct{})
 	unwatch := context.AfterFunc(ctx, func() {
 		defer close(watched)
@@ -144,14 +166,14 @@ func (c *Conn) Run(ctx context.Context, h Handler) error {
 	// Deferred, so that all is cleaned up behind a handler that panics too.
 	defer func() {
 		c.end(nil)
-		others.Wait()
+		c.writers.Wait()
 		if !unwatch() {
 			<-watched
 		}
 		c.leave()
 	}()
 	c.end(c.readAll(h))
-	others.Wait()
+	c.writers.Wait()
 	c.finish(h)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -177,14 +199,14 @@ func (c *Conn) end(cause error) {
 		c.ending, c.cause, c.ended = true, cause, c.now()
 	}
 	c.tellNews()
-	c.mu.Unlock()
 	c.poke()
+	c.mu.Unlock()
 	signal(c.space)
 }
 
 // leave closes the socket and gives back what the gate lent.
 func (c *Conn) leave() {
-	_ = c.ws.Close() // what mattered has been said or cannot be
+	_ = c.conn.Close() // what mattered has been said or cannot be
 	c.gate.wheel.Cancel(&c.timer)
 	c.mu.Lock()
 	pending := c.pending
@@ -201,7 +223,9 @@ func (c *Conn) finish(h Handler) {
 	c.mu.Lock()
 	ended := c.ended
 	c.mu.Unlock()
+	c.in.desk = borrowDesk(c.in.samples)
 	c.tap(h, ended)
+	c.in.giveBack()
 	for {
 		c.mu.Lock()
 		pos, confirmed, ok := c.out.told()
@@ -263,14 +287,17 @@ func (c *Conn) WriteIn(generation int, pcm []int16) (int, error) {
 		case c.clears != generation:
 			return taken, ErrCleared
 		}
-		taken += c.out.write(pcm[taken:], c.now())
-		c.sendNow()
+		now := c.now()
+		taken += c.out.write(pcm[taken:], now)
+		c.sendNow(now)
 		if taken == len(pcm) {
 			return taken, nil
 		}
+		c.blocked = true
 		c.mu.Unlock()
 		<-c.space
 		c.mu.Lock()
+		c.blocked = false
 	}
 }
 
@@ -447,7 +474,7 @@ func (c *Conn) enqueue(message func(streamID string) []byte) error {
 	case len(c.queue) >= maxQueued:
 		return ErrQueueFull
 	}
-	c.queue = append(c.queue, queued{websocket.TextMessage, message(c.start.StreamID)})
+	c.queue = append(c.queue, queued{opText, message(c.start.StreamID)})
 	c.poke()
 	return nil
 }

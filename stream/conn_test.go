@@ -837,3 +837,39 @@ func TestNoPingsWhileMediaComes(t *testing.T) {
 		}
 	})
 }
+
+func TestQuietStreamHasNoWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, &Gate{}, newLines()).begin()
+		writing := func() bool {
+			synctest.Wait()
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.writing
+		}
+		if writing() {
+			t.Error("there is one at the start")
+		}
+		_, pcm := speech(0, 8000)
+		l.Write(pcm)
+		if !writing() {
+			t.Error("there is none while audio waits")
+		}
+		if err := l.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if writing() {
+			t.Error("there is one after all was heard")
+		}
+		time.Sleep(7 * time.Second) // a ping
+		if writing() || l.far.pings != 1 {
+			t.Errorf("%d pings, and a writer: %v", l.far.pings, writing())
+		}
+		_, frame := speech(0, 160)
+		l.Write(frame) // sent by ourselves
+		if writing() || l.far.packets() != 51 {
+			t.Errorf("%d packets, and a writer: %v", l.far.packets(), writing())
+		}
+		l.finish()
+	})
+}

@@ -20,7 +20,18 @@
 //
 // # Goroutines
 //
-// Run reads on the goroutine it was called from, and starts one that writes,
-// the only one to touch the socket's sending side. Both have ended when Run
-// returns. A Gate adds one for all its streams, which lives while there are any.
+// Run reads on the goroutine it was called from. What a Write brings that is due
+// at once leaves on the goroutine that wrote it; all else is sent by one that
+// lives only as long as there is something to send or audio waits for its time,
+// so a quiet stream has none. One of them sends at a time. All have ended when
+// Run returns. A Gate adds one for all its streams, which lives while there are
+// any.
+//
+// # Wire
+//
+// The handshake is gorilla/websocket's. The frames after it are read and written
+// here: a carrier sends fifty small messages a second for each call, and it takes
+// no allocation and a third of the memory to read them into one small buffer and
+// to write each in one piece. What arrives is held against every rule of RFC 6455
+// for frames without extensions.
 package stream

@@ -1,10 +1,6 @@
 package stream
 
-import (
-	"errors"
-
-	"github.com/gorilla/websocket"
-)
+import "errors"
 
 // Why a socket was not accepted. Accept has replied with the status named.
 var (
@@ -52,15 +48,16 @@ var (
 // closeCode is what the far end is told when the stream ends with err
 // (RFC 6455, section 7.4.1). It learns no more than that.
 func closeCode(err error) int {
+	var broken brokenRule
 	switch {
-	case errors.Is(err, ErrProtocol):
-		return websocket.CloseProtocolError
+	case errors.As(err, &broken):
+		return broken.code
 	case errors.Is(err, ErrTooManyBad), errors.Is(err, ErrNoStart), errors.Is(err, errRefused):
-		return websocket.ClosePolicyViolation
+		return closePolicy
 	case errors.Is(err, ErrFormat):
-		return websocket.CloseUnsupportedData
+		return closeUnsupported
 	}
-	return websocket.CloseNormalClosure
+	return closeNormal
 }
 
 // errRefused marks, for closeCode, an error of Handler.Start.

@@ -3,104 +3,81 @@ package stream
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"strings"
 	"time"
 
-	"github.com/gorilla/websocket"
 	"github.com/switchboard-voice/switchboard/audio"
 )
 
 // reader is what belongs to the goroutine of Run.
 type reader struct {
-	buf      []byte        // one message
-	within   bool          // a message that has not come in whole
-	stuckAt  time.Duration // when that was noticed; 0: it was not
-	msg      Message
-	frame    audio.Frame
-	pcm      []int16 // one frame
-	tapped   []byte  // one outbound frame
+	socket   socket
+	*desk                  // while there is a message
+	stuckAt  time.Duration // when a message was noticed that has not come in whole; 0: none
 	timeline timeline
 	clock    mediaClock
 	spoken   time.Duration // where the outbound track ends
 	format   audio.Format  // zero before the start
+	samples  int           // of a frame of that
 	bad      [badLimit]time.Duration
 	badNext  int
 }
 
 // readAll reads to the end, and returns nil if that was orderly.
 func (c *Conn) readAll(h Handler) error {
-	c.ws.SetPingHandler(func(data string) error {
-		now, _ := c.heardFrom(0)
-		c.answerPing(data)
-		return c.stuck(now)
-	})
-	c.ws.SetPongHandler(func(string) error {
-		now, ending := c.heardFrom(0)
-		if !ending {
-			c.tap(h, now)
-		}
-		return c.stuck(now)
-	})
-	c.ws.SetCloseHandler(func(int, string) error { return nil }) // the writer answers
 	for i := range c.in.bad {
 		c.in.bad[i] = -badSpan
 	}
 	for {
-		typ, data, err := c.next()
+		opcode, data, err := c.in.socket.read()
 		if err != nil {
 			return c.lastWord(err)
 		}
-		now, ending := c.heardFrom(len(data))
-		if ending {
-			// Nothing more is handed on. But a far end that stopped by
-			// itself has not been lost.
-			if c.decode(typ, data) == nil && c.in.msg.Kind == KindStop {
-				c.forgive()
-				return nil
-			}
-			continue
-		}
-		stop, err := c.receive(h, typ, data, now)
+		c.in.desk = borrowDesk(c.in.samples)
+		stop, err := c.handle(h, opcode, data)
+		c.in.giveBack()
+		c.in.desk = nil
 		if stop || err != nil {
 			return err
 		}
 	}
 }
 
-// next reads one message into the reader's buffer.
-func (c *Conn) next() (typ int, data []byte, err error) {
-	typ, r, err := c.ws.NextReader()
-	if err != nil {
-		return 0, nil, err
+// handle deals with what was read, and tells whether it was the last.
+func (c *Conn) handle(h Handler, opcode byte, data []byte) (stop bool, err error) {
+	if opcode > opClose {
+		return false, c.receiveControl(h, opcode, data)
 	}
-	if c.in.buf == nil {
-		c.in.buf = make([]byte, 512)
+	c.in.stuckAt = 0
+	now, ending := c.heardFrom(len(data))
+	if !ending {
+		return c.receive(h, opcode, data, now)
 	}
-	c.in.within, c.in.stuckAt = true, 0
-	n := 0
-	for {
-		m, err := r.Read(c.in.buf[n:])
-		n += m
-		if err == io.EOF {
-			c.in.within = false
-			return typ, c.in.buf[:n], nil
-		}
-		if err != nil {
-			return 0, nil, err
-		}
-		if n == len(c.in.buf) { // the read limit bounds this
-			c.in.buf = append(c.in.buf, make([]byte, n)...)
-		}
+	// Nothing more is handed on. But a far end that stopped by itself has not
+	// been lost.
+	if c.decode(opcode, data) == nil && c.in.msg.Kind == KindStop {
+		c.forgive()
+		return true, nil
 	}
+	return false, nil
+}
+
+// receiveControl deals with a ping or a pong.
+func (c *Conn) receiveControl(h Handler, opcode byte, data []byte) error {
+	now, ending := c.heardFrom(0)
+	switch {
+	case opcode == opPing:
+		c.answerPing(data)
+	case !ending:
+		c.tap(h, now)
+	}
+	return c.stuck(now)
 }
 
 // stuck is asked at each ping and pong: a far end that answers and never
 // completes the message it began is idle too.
 func (c *Conn) stuck(now time.Duration) error {
 	switch {
-	case !c.in.within:
+	case c.in.socket.within == 0:
 	case c.in.stuckAt == 0:
 		c.in.stuckAt = now
 	case now-c.in.stuckAt >= c.gate.idleTimeout():
@@ -125,7 +102,7 @@ func (c *Conn) heardFrom(n int) (now time.Duration, ending bool) {
 
 // answerPing has the writer answer. Of pings that come faster than it writes,
 // the last is answered (RFC 6455, section 5.5.3).
-func (c *Conn) answerPing(data string) {
+func (c *Conn) answerPing(data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pong = append(c.pong[:0], data...)
@@ -135,31 +112,24 @@ func (c *Conn) answerPing(data string) {
 
 // lastWord says what an error of reading means: nil for an orderly close.
 func (c *Conn) lastWord(err error) error {
-	var closed *websocket.CloseError
+	var (
+		broken brokenRule
+		closed closed
+	)
 	switch {
+	case errors.As(err, &broken):
+		return fmt.Errorf("%w: %w", ErrProtocol, err)
 	case errors.As(err, &closed):
-		switch closed.Code {
-		case websocket.CloseNormalClosure, websocket.CloseGoingAway, websocket.CloseNoStatusReceived:
+		switch closed.code {
+		case closeNormal, closeGoingAway, closeNoStatus:
 			if c.in.format.Rate == 0 {
 				return fmt.Errorf("%w: %w", ErrNoStart, err)
 			}
 			c.forgive()
 			return nil
 		}
-	case errors.Is(err, ErrIdle):
-		return err
-	case errors.Is(err, websocket.ErrReadLimit):
-		return fmt.Errorf("%w: %w", ErrProtocol, err)
-	case isNetwork(err):
-	case strings.HasPrefix(err.Error(), "websocket: "):
-		return fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	return fmt.Errorf("%w: %w", ErrLost, err)
-}
-
-func isNetwork(err error) bool {
-	var netErr net.Error
-	return errors.As(err, &netErr) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed)
 }
 
 // forgive makes the end orderly although writing failed: the far end had
@@ -172,10 +142,10 @@ func (c *Conn) forgive() {
 	}
 }
 
-func (c *Conn) decode(typ int, data []byte) error {
+func (c *Conn) decode(opcode byte, data []byte) error {
 	m := &c.in.msg
 	m.Reset()
-	binary := typ == websocket.BinaryMessage
+	binary := opcode == opBinary
 	if binary && !c.traits.Binary {
 		return fmt.Errorf("%w: binary", ErrMessage)
 	}
@@ -183,8 +153,8 @@ func (c *Conn) decode(typ int, data []byte) error {
 }
 
 // receive deals with one message, and tells whether it was the last.
-func (c *Conn) receive(h Handler, typ int, data []byte, now time.Duration) (stop bool, err error) {
-	if err := c.decode(typ, data); err != nil {
+func (c *Conn) receive(h Handler, opcode byte, data []byte, now time.Duration) (stop bool, err error) {
+	if err := c.decode(opcode, data); err != nil {
 		return false, c.countBad(now, err)
 	}
 	m := &c.in.msg
@@ -249,11 +219,11 @@ func (c *Conn) receiveStart(h Handler, m *Message, now time.Duration) error {
 	c.started = true
 	pending := c.pending
 	c.pending = false
+	c.poke()
 	c.mu.Unlock()
 	if pending {
 		c.gate.leavePending()
 	}
-	c.poke()
 	return nil
 }
 
@@ -270,7 +240,7 @@ func (c *Conn) carries(f audio.Format) bool {
 func (c *Conn) prepare(s Start, now time.Duration) {
 	f := s.Format
 	c.in.format = f
-	c.in.pcm = make([]int16, f.Samples(maxFrame))
+	c.in.samples = f.Samples(maxFrame)
 	c.in.timeline = newTimeline(f.Rate)
 	c.in.clock = newMediaClock(now)
 	c.mu.Lock()
@@ -347,8 +317,8 @@ func (c *Conn) deliverSilence(h Handler, pos, samples int64) {
 	}
 	f := &c.in.frame
 	for samples > 0 {
-		n := min(samples, int64(len(c.in.pcm)))
-		clear(c.in.pcm)
+		n := min(samples, int64(c.in.samples))
+		clear(c.in.pcm[:n])
 		*f = audio.Frame{
 			Track: audio.Inbound, Format: c.in.format, PCM: c.in.pcm[:n],
 			At: audio.Duration(int(pos), c.in.format.Rate), Filled: true,
@@ -363,7 +333,7 @@ func (c *Conn) deliverSilence(h Handler, pos, samples int64) {
 func (c *Conn) deliver(h Handler, pos int64, payload []byte) {
 	f := &c.in.frame
 	for len(payload) > 0 {
-		n := audio.Decode(c.in.pcm, c.in.format.Encoding, payload)
+		n := audio.Decode(c.in.pcm[:c.in.samples], c.in.format.Encoding, payload)
 		size := n * c.in.format.Encoding.SampleBytes()
 		*f = audio.Frame{
 			Track: audio.Inbound, Format: c.in.format, Payload: payload[:size], PCM: c.in.pcm[:n],
@@ -393,7 +363,7 @@ func (c *Conn) tap(h Handler, now time.Duration) {
 	}
 	for {
 		c.mu.Lock()
-		payload, played, begins := c.out.tap(now, int64(len(c.in.pcm)), c.in.tapped)
+		payload, played, begins := c.out.tap(now, int64(c.in.samples), c.in.tapped)
 		c.mu.Unlock()
 		if len(payload) == 0 {
 			return

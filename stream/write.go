@@ -1,26 +1,25 @@
 package stream
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
-// writer is what belongs to the goroutine that sends; timerAt always to that of
+// writer is what belongs to whoever sends; timerAt always to the goroutine of
 // write.
 type writer struct {
-	buf     []byte // one message
-	scratch []byte // one packet
-	timerAt time.Duration
+	*desk                  // from when a message is begun until it is sent
+	deadline time.Duration // of the connection's writing; 0: none yet
+	timerAt  time.Duration // of the wheel
 }
 
 // step is the next thing for the writer to do.
 type step struct {
 	kind    stepKind
-	opcode  int // stepSend
+	opcode  byte // stepSend
 	data    []byte
 	samples int // of audio in data
 	wire    int
@@ -34,6 +33,7 @@ type stepKind uint8
 
 const (
 	stepWait stepKind = iota // until at, or a poke
+	stepRest                 // the same, by the wheel alone
 	stepSend
 	stepTell
 	stepFail // the stream is to end
@@ -41,19 +41,22 @@ const (
 	stepEnd  // it ends
 )
 
-// write does what there is to do until the stream ends.
-func (c *Conn) write(h Handler) {
+// write does what there is to do: as long as audio waits for its time, it waits
+// too. Then it ends, and the next poke begins another one.
+func (c *Conn) write() {
 	for {
 		s := c.nextStep()
 		switch s.kind {
 		case stepWait:
-			c.sleep(s.at)
+			<-c.wake
+		case stepRest:
+			return
 		case stepTell:
-			h.Heard(s.pos, s.proof)
+			c.handler.Heard(s.pos, s.proof)
 		case stepFail:
 			c.end(s.err)
 		case stepSend:
-			if err := c.send(s.opcode, s.data); err != nil {
+			if err := c.send(s, c.now()); err != nil {
 				c.fail(err)
 				return
 			}
@@ -75,15 +78,15 @@ func (c *Conn) write(h Handler) {
 // goes before it, on the goroutine that wrote it: to wake the writer for every
 // packet costs more than to make and send it does outside the kernel. All else
 // is left to the writer. c.mu is held, but not while sending.
-func (c *Conn) sendNow() {
-	s, ok := c.duePacket()
+func (c *Conn) sendNow(now time.Duration) {
+	s, ok := c.duePacket(now)
 	if !ok {
 		c.poke()
 		return
 	}
 	c.sending = true
 	c.mu.Unlock()
-	err := c.send(s.opcode, s.data)
+	err := c.send(s, now)
 	c.mu.Lock()
 	c.sending = false
 	if err != nil {
@@ -99,25 +102,15 @@ func (c *Conn) sendNow() {
 
 // duePacket is the packet that is to be sent at once, if that is all there is to
 // do. c.mu is held.
-func (c *Conn) duePacket() (step, bool) {
+func (c *Conn) duePacket(now time.Duration) (step, bool) {
 	if c.sending || c.ending || c.ponging || !c.started || c.out.clearIt || len(c.queue) > 0 || len(c.out.marks) > 0 {
 		return step{}, false
 	}
-	now := c.now()
 	_, n, at := c.out.sendable(now, c.lead)
 	if n == 0 {
 		return step{}, false
 	}
 	return c.media(n, now-at), true
-}
-
-// sleep waits until there may be something to do.
-func (c *Conn) sleep(at time.Duration) {
-	if now := c.now(); at < c.wr.timerAt || now >= c.wr.timerAt {
-		c.wr.timerAt = at
-		c.gate.wheel.Schedule(&c.timer, c.epoch.Add(at))
-	}
-	<-c.wake
 }
 
 // nextStep decides what the writer does next: all that goes out is decided here,
@@ -127,11 +120,28 @@ func (c *Conn) nextStep() step {
 	defer c.mu.Unlock()
 	if c.sending {
 		c.waiting = true
-		return step{kind: stepWait, at: c.now() + c.gate.writeTimeout()} // or a poke
+		return step{kind: stepWait}
 	}
 	s := c.decide()
-	c.sending = s.kind == stepSend
+	switch s.kind {
+	case stepSend:
+		c.sending = true
+	case stepWait:
+		c.setAlarm(s.at)
+		if c.out.written == c.out.sent {
+			c.writing = false
+			s.kind = stepRest
+		}
+	}
 	return s
+}
+
+// setAlarm has the wheel poke at a time; an earlier alarm will do. c.mu is held.
+func (c *Conn) setAlarm(at time.Duration) {
+	if at < c.wr.timerAt || c.now() >= c.wr.timerAt {
+		c.wr.timerAt = at
+		c.gate.wheel.Schedule(&c.timer, c.epoch.Add(at))
+	}
 }
 
 // decide is nextStep while nobody sends. c.mu is held.
@@ -150,8 +160,7 @@ func (c *Conn) decide() step {
 	}
 	if c.ponging {
 		c.ponging = false
-		c.wr.buf = append(c.wr.buf[:0], c.pong...)
-		return step{kind: stepSend, opcode: websocket.PongMessage, data: c.wr.buf}
+		return c.message(opPong, append(c.blank(), c.pong...))
 	}
 	if c.started {
 		s, ok := c.nextMessage(now)
@@ -171,14 +180,12 @@ func (c *Conn) nextMessage(now time.Duration) (step, bool) {
 	out, id := &c.out, c.start.StreamID
 	if out.clearIt {
 		out.clearIt, out.onWire = false, false
-		c.wr.buf = c.proto.AppendClear(c.wr.buf[:0], id)
-		return c.message(websocket.TextMessage), true
+		return c.message(opText, c.proto.AppendClear(c.blank(), id)), true
 	}
 	if len(c.queue) > 0 {
 		q := c.queue[0]
 		c.queue = c.queue[1:]
-		c.wr.buf = append(c.wr.buf[:0], q.data...)
-		return c.message(q.opcode), true
+		return c.message(q.opcode, append(c.blank(), q.data...)), true
 	}
 	m, n, at := out.sendable(now, c.lead)
 	switch {
@@ -188,32 +195,42 @@ func (c *Conn) nextMessage(now time.Duration) (step, bool) {
 			return step{}, false // the clock will do; ask again at once
 		}
 		c.stats.MarksSent++
-		c.wr.buf = c.proto.AppendMark(c.wr.buf[:0], id, number)
-		return c.message(websocket.TextMessage), true
+		return c.message(opText, c.proto.AppendMark(c.blank(), id, number)), true
 	case n > 0:
 		return c.media(n, now-at), true
 	}
 	return step{at: at}, false
 }
 
-func (c *Conn) message(opcode int) step {
-	return step{kind: stepSend, opcode: opcode, data: c.wr.buf}
+// blank is an empty message, behind room for its header, which is to be sent.
+func (c *Conn) blank() []byte {
+	c.wr.desk = borrowDesk(0)
+	return append(c.wr.message[:0], make([]byte, headRoom)...)
+}
+
+// message is a message that was appended to a blank one.
+func (c *Conn) message(opcode byte, data []byte) step {
+	c.wr.message = data
+	return step{kind: stepSend, opcode: opcode, data: data}
 }
 
 // media is a message with the next n samples, which are late.
 func (c *Conn) media(n int, late time.Duration) step {
 	var payload []byte
-	payload, c.wr.scratch = c.out.payload(n, c.wr.scratch)
-	c.wr.buf = c.proto.AppendMedia(c.wr.buf[:0], c.start.StreamID, c.start.Format, payload)
+	blank := c.blank()
+	payload, c.wr.packet = c.out.payload(n, c.wr.packet)
+	data := c.proto.AppendMedia(blank, c.start.StreamID, c.start.Format, payload)
 	c.stats.FramesOut++
 	c.stats.SamplesOut += int64(n)
 	c.stats.LatenessMax = max(c.stats.LatenessMax, late)
 	c.lateSum += late
-	opcode := websocket.TextMessage
+	opcode := byte(opText)
 	if c.traits.Binary {
-		opcode = websocket.BinaryMessage
+		opcode = opBinary
 	}
-	return step{kind: stepSend, opcode: opcode, data: c.wr.buf, samples: n, wire: c.out.wire}
+	s := c.message(opcode, data)
+	s.samples, s.wire = n, c.out.wire
+	return s
 }
 
 // nextWatch looks after the far end: whether it starts, and whether it lives.
@@ -232,24 +249,36 @@ func (c *Conn) nextWatch(now time.Duration) step {
 	ping := max(c.read, c.pinged) + c.gate.pingInterval()
 	if now >= ping {
 		c.pinged = now
-		return step{kind: stepSend, opcode: websocket.PingMessage}
+		return c.message(opPing, c.blank())
 	}
 	return step{kind: stepWait, at: min(idle, start, ping)}
 }
 
-func (c *Conn) send(opcode int, data []byte) error {
-	_ = c.ws.SetWriteDeadline(time.Now().Add(c.gate.writeTimeout())) // never fails
-	return c.ws.WriteMessage(opcode, data)
+// send writes a message, for which it takes as long as three quarters of
+// Gate.WriteTimeout at least and all of it at most: to set the deadline anew for
+// each would cost more than to make the message.
+func (c *Conn) send(s step, now time.Duration) error {
+	timeout := c.gate.writeTimeout()
+	if c.wr.deadline < now+timeout/4*3 {
+		c.wr.deadline = now + timeout
+		_ = c.conn.SetWriteDeadline(c.epoch.Add(c.wr.deadline)) // if it fails, so does the writing
+	}
+	_, err := c.conn.Write(seal(s.opcode, s.data))
+	c.wr.giveBack()
+	c.wr.desk = nil
+	return err
 }
 
 // sent notes that a message has left. c.mu is held.
 func (c *Conn) sent(s step) {
 	now := c.now()
 	c.stats.MessagesOut++
-	c.stats.BytesOut += int64(len(s.data))
+	c.stats.BytesOut += int64(len(s.data) - headRoom)
 	if s.samples > 0 {
 		c.out.commit(s.samples, s.wire, now)
-		signal(c.space)
+		if c.blocked {
+			signal(c.space)
+		}
 	}
 }
 
@@ -279,7 +308,8 @@ func (c *Conn) sayGoodbye() {
 	if errors.Is(cause, ErrIdle) || errors.Is(cause, ErrNoStart) {
 		wait = 0
 	}
-	if err := c.send(websocket.CloseMessage, websocket.FormatCloseMessage(closeCode(cause), "")); err != nil {
+	goodbye := binary.BigEndian.AppendUint16(c.blank(), uint16(closeCode(cause)))
+	if err := c.send(c.message(opClose, goodbye), c.now()); err != nil {
 		wait = 0
 	}
 	c.stopReading(wait)
@@ -287,5 +317,5 @@ func (c *Conn) sayGoodbye() {
 
 // stopReading ends the reader's wait after d at the latest.
 func (c *Conn) stopReading(d time.Duration) {
-	_ = c.ws.SetReadDeadline(time.Now().Add(d)) // on a closed connection nothing is read anyway
+	_ = c.conn.SetReadDeadline(time.Now().Add(d)) // on a closed connection nothing is read anyway
 }
