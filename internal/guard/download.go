@@ -3,7 +3,9 @@ package guard
 import (
 	"context"
 	"io"
+	"mime"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -68,6 +70,13 @@ func (d *Download) Read(p []byte) (n int, err error) {
 	}
 	d.left -= int64(n)
 	return n, d.err
+}
+
+// IsText reports whether the reply calls itself text, as pages of errors do that
+// come with a status of success.
+func (d *Download) IsText() bool {
+	kind, _, _ := mime.ParseMediaType(d.Header.Get("Content-Type"))
+	return strings.HasPrefix(kind, "text/") || kind == "application/json" || kind == "application/xml"
 }
 
 // Close ends the reply, also while it is being read, and can be repeated. What

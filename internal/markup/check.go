@@ -20,6 +20,9 @@ const (
 
 // Check reports what of an answer no carrier would carry out as it is meant.
 func Check(a *telephony.Answer) error {
+	if a.Reject != telephony.RejectNone {
+		return nil // the rest does not matter
+	}
 	if !only(a.Keys, digits+"*#w") {
 		return errKeys
 	}

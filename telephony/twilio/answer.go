@@ -1,117 +1,91 @@
 package twilio
 
 import (
-	"bytes"
-	"encoding/xml"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/switchboard-voice/switchboard/internal/markup"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
-// element is one element of TwiML. We write it ourselves: in a fixed order, and
-// with everything escaped that came from outside.
-type element struct {
-	name     string
-	attrs    []attr
-	text     string
-	children []element
-}
-
-// attr is left out if its value is empty.
-type attr struct{ name, value string }
-
-// WriteAnswer writes a as TwiML. A stream is always followed by a hangup,
-// because what Twilio does when a stream ends depends on what comes next.
+// WriteAnswer writes a as TwiML. A stream after which nothing is said to follow
+// is followed by a hangup, because what Twilio does when a stream ends depends
+// on what comes next. Where a has keys or the name of a conference that cannot
+// be, nothing is written and the error says so.
 func (p *Provider) WriteAnswer(w http.ResponseWriter, a *telephony.Answer) error {
-	body := document(answerVerbs(a)...)
-	h := w.Header()
-	h.Set("Content-Type", "text/xml; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store") // Twilio keeps replies to a GET
-	_, err := w.Write(body)
-	return err
+	if err := markup.Check(a); err != nil {
+		return fmt.Errorf("twilio: answer: %w", err)
+	}
+	return markup.Reply(w, "text/xml", answerVerbs(a)...)
 }
 
-func answerVerbs(a *telephony.Answer) []element {
+func answerVerbs(a *telephony.Answer) []markup.Element {
 	switch a.Reject {
 	case telephony.RejectNone:
 	case telephony.RejectBusy:
-		return []element{{name: "Reject", attrs: []attr{{"reason", "busy"}}}}
+		return []markup.Element{{Name: "Reject", Attrs: []markup.Attr{{Name: "reason", Value: "busy"}}}}
 	default:
-		return []element{{name: "Reject", attrs: []attr{{"reason", "rejected"}}}}
+		return []markup.Element{{Name: "Reject", Attrs: []markup.Attr{{Name: "reason", Value: "rejected"}}}}
 	}
-	var verbs []element
+	var verbs []markup.Element
 	if a.Say != "" {
-		verbs = append(verbs, element{name: "Say", attrs: []attr{{"language", a.Language}}, text: a.Say})
+		verbs = append(verbs, markup.Element{Name: "Say", Attrs: []markup.Attr{{Name: "language", Value: a.Language}}, Text: a.Say})
+	}
+	if a.Keys != "" {
+		verbs = append(verbs, markup.Element{Name: "Play", Attrs: []markup.Attr{{Name: "digits", Value: a.Keys}}})
 	}
 	if a.Stream != nil {
-		s := element{name: "Stream", attrs: []attr{
-			{"url", a.Stream.URL},
-			{"statusCallback", a.Stream.StatusURL},
+		s := markup.Element{Name: "Stream", Attrs: []markup.Attr{
+			{Name: "url", Value: a.Stream.URL},
+			{Name: "statusCallback", Value: a.Stream.StatusURL},
 		}}
-		verbs = append(verbs, element{name: "Connect", children: []element{s}})
+		verbs = append(verbs, markup.Element{Name: "Connect", Children: []markup.Element{s}})
 	}
 	if a.Dial != nil {
-		verbs = append(verbs, dialVerb(a.Dial.To, a.Dial.CallerID, a.Dial.Timeout))
+		verbs = append(verbs, dialVerb(a.Dial))
 	}
-	if a.Hangup || a.Stream != nil {
-		verbs = append(verbs, element{name: "Hangup"})
+	if a.Conference != nil {
+		verbs = append(verbs, conferenceVerb(a.Conference))
+	}
+	if a.Next != "" {
+		verbs = append(verbs, markup.Element{Name: "Redirect", Attrs: []markup.Attr{{Name: "method", Value: "POST"}}, Text: a.Next})
+	}
+	if a.Hangup || a.Stream != nil && a.Next == "" {
+		verbs = append(verbs, markup.Element{Name: "Hangup"})
 	}
 	return verbs
 }
 
-func transferTwiML(t *telephony.Transfer) []byte {
-	return document(dialVerb(t.To, t.CallerID, t.Timeout))
-}
-
-func dialVerb(to, callerID telephony.Number, timeout time.Duration) element {
-	dial := element{
-		name:     "Dial",
-		attrs:    []attr{{"callerId", string(callerID)}},
-		children: []element{{name: "Number", text: string(to)}},
+// dialVerb connects two people.
+func dialVerb(d *telephony.DialAnswer) markup.Element {
+	dial := markup.Element{
+		Name:     "Dial",
+		Attrs:    []markup.Attr{{Name: "callerId", Value: string(d.CallerID)}},
+		Children: []markup.Element{{Name: "Number", Text: string(d.To)}},
 	}
-	if timeout > 0 {
-		dial.attrs = append(dial.attrs, attr{"timeout", strconv.Itoa(wholeSeconds(timeout))})
+	if d.Timeout > 0 {
+		dial.Attrs = append(dial.Attrs, markup.Attr{Name: "timeout", Value: strconv.Itoa(wholeSeconds(d.Timeout))})
+	}
+	if d.ResultURL != "" {
+		dial.Attrs = append(dial.Attrs, markup.Attr{Name: "action", Value: d.ResultURL}, markup.Attr{Name: "method", Value: "POST"})
 	}
 	return dial
 }
 
-const xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>`
-
-func document(verbs ...element) []byte {
-	var b bytes.Buffer
-	b.WriteString(xmlHeader)
-	writeElement(&b, element{name: "Response", children: verbs})
-	return b.Bytes()
+// conferenceVerb has everybody start it, so that two are enough whoever comes
+// first; alone, one hears Twilio's music. No beep tells that somebody came.
+func conferenceVerb(c *telephony.ConferenceAnswer) markup.Element {
+	return markup.Element{Name: "Dial", Children: []markup.Element{{
+		Name: "Conference",
+		Attrs: []markup.Attr{
+			{Name: "beep", Value: "false"},
+			{Name: "startConferenceOnEnter", Value: "true"},
+			{Name: "endConferenceOnExit", Value: strconv.FormatBool(c.EndOnExit)},
+		},
+		Text: c.Name,
+	}}}
 }
 
-// writeElement escapes with xml.EscapeText, which also puts U+FFFD for what XML
-// 1.0 cannot hold. Writing to a bytes.Buffer does not fail.
-func writeElement(b *bytes.Buffer, e element) {
-	b.WriteByte('<')
-	b.WriteString(e.name)
-	for _, a := range e.attrs {
-		if a.value == "" {
-			continue
-		}
-		b.WriteByte(' ')
-		b.WriteString(a.name)
-		b.WriteString(`="`)
-		xml.EscapeText(b, []byte(a.value))
-		b.WriteByte('"')
-	}
-	if e.text == "" && len(e.children) == 0 {
-		b.WriteString("/>")
-		return
-	}
-	b.WriteByte('>')
-	xml.EscapeText(b, []byte(e.text))
-	for _, child := range e.children {
-		writeElement(b, child)
-	}
-	b.WriteString("</")
-	b.WriteString(e.name)
-	b.WriteByte('>')
-}
+func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

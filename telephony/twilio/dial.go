@@ -3,7 +3,6 @@ package twilio
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,8 +16,15 @@ import (
 
 // Dial asks Twilio to place one call. Twilio queues it and dials at the
 // account's rate (one a second, unless raised), so that it may ring much later.
-// SendDigits turns machine detection off; that is a rule of Twilio's.
+//
+// SendDigits turns machine detection off; that is a rule of Twilio's. With
+// DetectBeep Twilio reports a machine once, when its greeting has ended. Twilio
+// shows no CallerName, which is left out, and takes no SIPHeaders: with any, the
+// error wraps errors.ErrUnsupported and nothing is sent.
 func (p *Provider) Dial(ctx context.Context, req *telephony.DialRequest) (string, error) {
+	if len(req.SIPHeaders) > 0 {
+		return "", p.unsupported("dial", "SIP headers cannot be sent")
+	}
 	params := &api.CreateCallParams{}
 	params.SetTo(string(req.To))
 	params.SetFrom(string(req.From))
@@ -39,6 +45,9 @@ func (p *Provider) Dial(ctx context.Context, req *telephony.DialRequest) (string
 	}
 	if req.MachineDetection {
 		params.SetMachineDetection("Enable")
+		if req.DetectBeep {
+			params.SetMachineDetection("DetectMessageEnd")
+		}
 		params.SetAsyncAmd("true")
 		params.SetAsyncAmdStatusCallback(req.MachineURL)
 	}
@@ -59,26 +68,16 @@ func (p *Provider) Dial(ctx context.Context, req *telephony.DialRequest) (string
 	return sid, nil
 }
 
-func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
-
-// Hangup ends a call, also one that is queued or ringing.
+// Hangup ends a call, also one that is queued or ringing. One that is over, or
+// that Twilio does not know, is no error.
 func (p *Provider) Hangup(ctx context.Context, providerCallID string) error {
 	params := &api.UpdateCallParams{}
 	params.SetStatus("completed")
-	err := p.update(ctx, "hangup", providerCallID, params)
-	var e *telephony.Error
-	if errors.As(err, &e) && e.Reason == telephony.ErrCallGone && e.HTTPStatus != 0 {
+	err := p.settle(ctx, providerCallID, p.update(ctx, "hangup", providerCallID, params))
+	if isGone(err) {
 		return nil
 	}
 	return err
-}
-
-// Transfer connects the person on the line to another number. The call must
-// have been answered; otherwise the error wraps ErrCallState.
-func (p *Provider) Transfer(ctx context.Context, providerCallID string, t *telephony.Transfer) error {
-	params := &api.UpdateCallParams{}
-	params.SetTwiml(string(transferTwiML(t)))
-	return p.update(ctx, "transfer", providerCallID, params)
 }
 
 func (p *Provider) update(ctx context.Context, op, sid string, params *api.UpdateCallParams) error {
@@ -92,7 +91,8 @@ func (p *Provider) update(ctx context.Context, op, sid string, params *api.Updat
 	return nil
 }
 
-// Status asks Twilio how a call stands.
+// Status asks Twilio how a call stands. For a call that Twilio does not know the
+// error wraps ErrCallGone.
 func (p *Provider) Status(ctx context.Context, providerCallID string) (telephony.Event, error) {
 	if err := p.checkCallID("status", providerCallID); err != nil {
 		return telephony.Event{}, err

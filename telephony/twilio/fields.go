@@ -109,7 +109,7 @@ var companions = [][]string{
 	{"MachineDetectionDuration", "AnsweredBy"},
 	{"StreamSid", "StreamEvent", "Timestamp"},
 	{"StreamEvent", "StreamSid"},
-	{"RecordingSid", "RecordingStatus", "RecordingUrl"},
+	{"RecordingSid", "RecordingUrl"},
 	{"RecordingStatus", "RecordingSid"},
 	{"DialCallStatus", "CallStatus"},
 }
@@ -209,6 +209,9 @@ func (p *Provider) checkFields(form url.Values) (map[string]string, error) {
 				return nil, unverified("%s without %s", line[0], other)
 			}
 		}
+	}
+	if fields["RecordingSid"] != "" && fields["RecordingStatus"] == "" && fields["CallStatus"] != "completed" {
+		return nil, unverified("a recording without a status")
 	}
 	if t := fields["Timestamp"]; t != "" && parseTime(t).IsZero() {
 		return nil, unverified("Timestamp is not a time")

@@ -12,10 +12,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	testAccount = "AC0123456789abcdef0123456789abcdef"
-	testCall    = "CA0123456789abcdef0123456789abcdef"
-	testStream  = "MZ0123456789abcdef0123456789abcdef"
-	testToken   = "12345"
+	testAccount   = "AC0123456789abcdef0123456789abcdef"
+	testCall      = "CA0123456789abcdef0123456789abcdef"
+	testStream    = "MZ0123456789abcdef0123456789abcdef"
+	testRecording = "RE0123456789abcdef0123456789abcdef"
+	testToken     = "12345"
 )
 
 // readFixture reads a file of captured messages.

@@ -1,5 +1,12 @@
 // Package twilio connects the telephone network through Twilio: its REST API,
 // its webhooks, its markup (TwiML) and its media streams.
+//
+// A [Provider] needs an account and its primary token. What it can do, its
+// Powers tell. Errors of its methods are [*telephony.Error] values, unless a
+// method says otherwise: errors.Is tells the reason, the Outcome whether Twilio
+// may have acted, and Code is Twilio's own (https://www.twilio.com/docs/api/errors).
+// At most one request that changes something leaves for each call of a method,
+// and none is ever redirected.
 package twilio
 
 import (
@@ -26,8 +33,11 @@ const DefaultBaseURL = "https://api.twilio.com"
 var _ interface {
 	telephony.Provider
 	telephony.Validator
+	telephony.Empowered
+	telephony.Redirector
 	telephony.Transferer
 	telephony.Finder
+	telephony.CallRecorder
 	stream.Protocol
 } = (*Provider)(nil)
 
@@ -63,6 +73,7 @@ type Provider struct {
 
 	once   sync.Once
 	client *guard.Client
+	files  *guard.Client // so that long downloads do not stand in the way of dials
 }
 
 // FromEnv returns a Provider with the settings in TWILIO_ACCOUNT_SID,
@@ -88,6 +99,14 @@ func FromEnv() *Provider {
 
 // Name returns ProviderName, or "twilio".
 func (p *Provider) Name() string { return cmp.Or(p.ProviderName, "twilio") }
+
+// Powers are all but three: keys that leave a media stream as it is, SIP headers
+// and a caller's name.
+func (p *Provider) Powers() telephony.Powers {
+	return telephony.CanRedirect | telephony.CanConference | telephony.CanAnswerKeys |
+		telephony.CanFind | telephony.CanRecord | telephony.CanPauseRecording |
+		telephony.CanDetectMachines | telephony.CanDetectBeep
+}
 
 var (
 	nameShape    = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
@@ -151,9 +170,22 @@ func isLoopback(host string) bool {
 
 // CloseIdleConnections closes the connections to the REST API that are kept for
 // later requests. The provider can be used on.
-func (p *Provider) CloseIdleConnections() { p.rest().CloseIdleConnections() }
+func (p *Provider) CloseIdleConnections() {
+	p.rest().CloseIdleConnections()
+	p.downloads().CloseIdleConnections()
+}
+
+func (p *Provider) open() {
+	p.client = guard.New(p.Transport, p.Timeout)
+	p.files = guard.New(p.Transport, p.Timeout)
+}
 
 func (p *Provider) rest() *guard.Client {
-	p.once.Do(func() { p.client = guard.New(p.Transport, p.Timeout) })
+	p.once.Do(p.open)
 	return p.client
+}
+
+func (p *Provider) downloads() *guard.Client {
+	p.once.Do(p.open)
+	return p.files
 }

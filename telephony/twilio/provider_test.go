@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/switchboard-voice/switchboard/stream"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
@@ -71,5 +72,23 @@ func TestProviderWithoutSettingsIsInvalid(t *testing.T) {
 	}
 	if FromEnv().Validate() == nil {
 		t.Error("no settings pass")
+	}
+}
+
+func TestPowersAgreeWithWhatIsThere(t *testing.T) {
+	p := testProvider()
+	_, redirector := any(p).(telephony.Redirector)
+	_, finder := any(p).(telephony.Finder)
+	_, recorder := any(p).(telephony.CallRecorder)
+	_, keys := any(p).(stream.KeySender)
+	for power, has := range map[telephony.Powers]bool{
+		telephony.CanRedirect: redirector, telephony.CanFind: finder,
+		telephony.CanRecord: recorder, telephony.CanStreamKeys: keys,
+		telephony.CanPauseRecording: true, telephony.CanDetectBeep: true,
+		telephony.CanSIPHeaders: false, telephony.CanCallerName: false,
+	} {
+		if got := telephony.PowersOf(p).Has(power); got != has {
+			t.Errorf("%v: %t, want %t", power, got, has)
+		}
 	}
 }

@@ -53,28 +53,21 @@ func (x *exchange) SendRequest(method, rawURL string, data url.Values, headers m
 	if err != nil {
 		return nil, &guard.Error{NotSent: true, Err: errors.New("bad request path")}
 	}
-	target := strings.TrimSuffix(x.p.baseURL(), "/") + from.EscapedPath()
+	target := from.EscapedPath()
 	var body io.Reader
 	if method == http.MethodPost {
 		body = strings.NewReader(data.Encode())
 	} else if len(data) > 0 {
 		target += "?" + data.Encode()
 	}
-	req, err := http.NewRequestWithContext(x.ctx, method, target, body)
+	req, err := x.request(method, target, body)
 	if err != nil {
-		return nil, &guard.Error{NotSent: true, Err: errors.New("bad base URL")}
+		return nil, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "switchboard")
-	if x.p.APIKey != "" {
-		req.SetBasicAuth(x.p.APIKey, string(x.p.APISecret))
-	} else {
-		req.SetBasicAuth(x.p.AccountSID, string(x.p.AuthToken))
-	}
-
 	reply, err := x.p.rest().Do(req)
 	if err != nil {
 		return nil, err
@@ -85,6 +78,21 @@ func (x *exchange) SendRequest(method, rawURL string, data url.Values, headers m
 		Header:     reply.Header,
 		Body:       io.NopCloser(bytes.NewReader(reply.Body)),
 	}, nil
+}
+
+// request is one to the REST API, with the credentials for it.
+func (x *exchange) request(method, target string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(x.ctx, method, strings.TrimSuffix(x.p.baseURL(), "/")+target, body)
+	if err != nil {
+		return nil, &guard.Error{NotSent: true, Err: errors.New("bad base URL")}
+	}
+	req.Header.Set("User-Agent", "switchboard")
+	if x.p.APIKey != "" {
+		req.SetBasicAuth(x.p.APIKey, string(x.p.APISecret))
+	} else {
+		req.SetBasicAuth(x.p.AccountSID, string(x.p.AuthToken))
+	}
+	return req, nil
 }
 
 // badReply is a reply of success that cannot be one.

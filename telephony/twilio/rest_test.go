@@ -7,18 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"reflect"
-	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/switchboard-voice/switchboard/internal/guard/guardtest"
+	"github.com/switchboard-voice/switchboard/internal/markup"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
@@ -94,7 +97,8 @@ func TestCapturedExchanges(t *testing.T) {
 	full.RingTimeout, full.MaxDuration, full.SendDigits = 30*time.Second, 10*time.Minute, "W1234#"
 	full.MachineDetection, full.MachineURL = true, "https://voice.example.com/twilio/amd"
 
-	// What we never ask for: recording by Twilio, and TwiML inside a create.
+	// What we never ask for, such as the recording of a call from its create, and
+	// what we ask for otherwise.
 	adapt := map[string]func(url.Values){
 		"create_call_url": func(f url.Values) {
 			for name := range f {
@@ -103,8 +107,13 @@ func TestCapturedExchanges(t *testing.T) {
 				}
 			}
 		},
+		"recording_start": func(f url.Values) {
+			f.Set("RecordingStatusCallback", "https://voice.example.com/twilio/rec")
+			f.Set("RecordingStatusCallbackMethod", "POST")
+			f["RecordingStatusCallbackEvent"] = []string{"completed", "absent"}
+		},
 		"redirect_to_twiml": func(f url.Values) {
-			f.Set("Twiml", xmlHeader+"<Response><Dial><Number>+14155550199</Number></Dial></Response>")
+			f.Set("Twiml", markup.Header+"<Response><Dial><Number>+14155550199</Number></Dial></Response>")
 		},
 	}
 	do := map[string]func(p *Provider, ctx context.Context) error{
@@ -137,6 +146,28 @@ func TestCapturedExchanges(t *testing.T) {
 			return err
 		},
 		"hangup": func(p *Provider, ctx context.Context) error { return p.Hangup(ctx, testCall) },
+		"redirect_to_url": func(p *Provider, ctx context.Context) error {
+			return p.Redirect(ctx, testCall, "https://voice.example.com/twilio/transfer")
+		},
+		"recording_start": func(p *Provider, ctx context.Context) error {
+			id, err := p.StartRecording(ctx, testCall, &telephony.RecordRequest{StatusURL: "https://voice.example.com/twilio/rec"})
+			if id != testRecording {
+				return fmt.Errorf("id %q, %w", id, err)
+			}
+			return err
+		},
+		"recording_pause": func(p *Provider, ctx context.Context) error {
+			return p.PauseRecording(ctx, testCall, testRecording)
+		},
+		"recording_resume": func(p *Provider, ctx context.Context) error {
+			return p.ResumeRecording(ctx, testCall, testRecording)
+		},
+		"recording_stop": func(p *Provider, ctx context.Context) error {
+			return p.StopRecording(ctx, testCall, testRecording)
+		},
+		"recording_delete": func(p *Provider, ctx context.Context) error {
+			return p.DeleteRecording(ctx, testRecording)
+		},
 		"redirect_to_twiml": func(p *Provider, ctx context.Context) error {
 			return p.Transfer(ctx, testCall, &telephony.Transfer{To: "+14155550199"})
 		},
@@ -149,7 +180,8 @@ func TestCapturedExchanges(t *testing.T) {
 		delete(do, x.Name)
 		t.Run(x.Name, func(t *testing.T) {
 			c, p := newCarrier(t, func(w http.ResponseWriter, r *http.Request) {
-				want, _ := url.Parse(x.Path)
+				// Which recording is current, we know.
+				want, _ := url.Parse(strings.Replace(x.Path, "Twilio.CURRENT", testRecording, 1))
 				if r.Method != x.Method || r.URL.Path != want.Path {
 					t.Errorf("request is %s %s, want %s %s", r.Method, r.URL.Path, x.Method, want.Path)
 				}
@@ -172,7 +204,10 @@ func TestCapturedExchanges(t *testing.T) {
 				if user, password, _ := r.BasicAuth(); user != testAccount || password != testToken {
 					t.Errorf("credentials are %q, %q", user, password)
 				}
-				reply(x.Response.Status, string(x.Response.Body))(w, r)
+				w.WriteHeader(x.Response.Status)
+				if x.Response.Status != http.StatusNoContent {
+					w.Write(x.Response.Body)
+				}
 			})
 			if err := act(p, t.Context()); err != nil {
 				t.Error(err)
@@ -352,6 +387,52 @@ func TestEndOfContextEndsADial(t *testing.T) {
 	}
 }
 
+func TestDialAsksForWhatThereIs(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		req  telephony.DialRequest
+		want map[string]string
+	}{
+		{"nothing more", telephony.DialRequest{}, map[string]string{"MachineDetection": "", "AsyncAmd": "", "Timeout": "", "TimeLimit": "", "StatusCallback": ""}},
+		{"a machine", telephony.DialRequest{MachineDetection: true, MachineURL: "https://x/m"}, map[string]string{"MachineDetection": "Enable", "AsyncAmd": "true", "AsyncAmdStatusCallback": "https://x/m"}},
+		{"the beep of a machine", telephony.DialRequest{MachineDetection: true, DetectBeep: true, MachineURL: "https://x/m"}, map[string]string{"MachineDetection": "DetectMessageEnd", "AsyncAmd": "true", "AsyncAmdStatusCallback": "https://x/m"}},
+		{"a beep without a machine", telephony.DialRequest{DetectBeep: true}, map[string]string{"MachineDetection": "", "AsyncAmd": ""}},
+		{"a name, which Twilio does not show", telephony.DialRequest{CallerName: "Acme"}, map[string]string{"CallerName": "", "CallerId": ""}},
+		{"seconds begun", telephony.DialRequest{RingTimeout: 29001 * time.Millisecond, MaxDuration: time.Minute}, map[string]string{"Timeout": "30", "TimeLimit": "60"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, p := newCarrier(t, func(w http.ResponseWriter, r *http.Request) {
+				for name, want := range tt.want {
+					if got := r.PostFormValue(name); got != want {
+						t.Errorf("%s is %q, want %q", name, got, want)
+					}
+				}
+				reply(201, `{"sid":"`+testCall+`"}`)(w, r)
+			})
+			tt.req.To, tt.req.From, tt.req.AnswerURL = "+14155550100", "+15005550001", "https://x/a"
+			if _, err := p.Dial(t.Context(), &tt.req); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestWhatTwilioHasNotGotDoesNotLeave(t *testing.T) {
+	c, p := newCarrier(t, reply(201, `{}`))
+	req := *dialRequest
+	req.SIPHeaders = map[string]string{"Agent": "sales"}
+	_, dialErr := p.Dial(t.Context(), &req)
+	_, recordErr := p.StartRecording(t.Context(), testCall, &telephony.RecordRequest{MaxDuration: time.Minute})
+	for _, err := range []error{dialErr, recordErr} {
+		if !errors.Is(err, errors.ErrUnsupported) || telephony.OutcomeOf(err) != telephony.NotSent {
+			t.Errorf("error is %v, want ErrUnsupported, not sent", err)
+		}
+	}
+	if n := c.requests.Load(); n != 0 {
+		t.Errorf("%d requests, want none", n)
+	}
+}
+
 func TestRetryAfterIsPassedOn(t *testing.T) {
 	_, p := newCarrier(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "3")
@@ -364,18 +445,93 @@ func TestRetryAfterIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestHangupOfACallThatIsGoneIsSuccess(t *testing.T) {
+func TestWhatIsGone(t *testing.T) {
 	gone := `{"code":20404,"message":"The requested resource /2010-04-01/Accounts/` + testAccount + `/Calls was not found","status":404}`
 	_, p := newCarrier(t, reply(404, gone))
-	if err := p.Hangup(t.Context(), testCall); err != nil {
-		t.Errorf("hangup: %v", err)
+	for name, deed := range deeds(p, testCall, testRecording) {
+		err := deed(t.Context())
+		if name == "hangup" || name == "stop recording" || name == "delete recording" {
+			if err != nil {
+				t.Errorf("%s: %v, want success", name, err)
+			}
+			continue
+		}
+		var e *telephony.Error
+		if !errors.As(err, &e) || e.Reason != telephony.ErrCallGone || e.Op != name || strings.Contains(err.Error(), testAccount) {
+			t.Errorf("%s: %v, want ErrCallGone and no account", name, err)
+		}
 	}
-	_, err := p.Status(t.Context(), testCall)
-	if !errors.Is(err, telephony.ErrCallGone) || strings.Contains(err.Error(), testAccount) {
-		t.Errorf("status: %v, want ErrCallGone and no account", err)
+}
+
+// deeds are what is done to a call or a recording, by the names that errors give
+// them.
+func deeds(p *Provider, call, recording string) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"hangup":   func(ctx context.Context) error { return p.Hangup(ctx, call) },
+		"status":   func(ctx context.Context) error { _, err := p.Status(ctx, call); return err },
+		"redirect": func(ctx context.Context) error { return p.Redirect(ctx, call, "https://x/next") },
+		"transfer": func(ctx context.Context) error { return p.Transfer(ctx, call, &telephony.Transfer{To: "+14155550199"}) },
+		"start recording": func(ctx context.Context) error {
+			_, err := p.StartRecording(ctx, call, &telephony.RecordRequest{})
+			return err
+		},
+		"pause recording":  func(ctx context.Context) error { return p.PauseRecording(ctx, call, recording) },
+		"resume recording": func(ctx context.Context) error { return p.ResumeRecording(ctx, call, recording) },
+		"stop recording":   func(ctx context.Context) error { return p.StopRecording(ctx, call, recording) },
+		"delete recording": func(ctx context.Context) error { return p.DeleteRecording(ctx, recording) },
+		"open recording": func(ctx context.Context) error {
+			f, err := p.OpenRecording(ctx, recording)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = io.Copy(io.Discard, f)
+			return err
+		},
 	}
-	if err := p.Transfer(t.Context(), testCall, &telephony.Transfer{}); !errors.Is(err, telephony.ErrCallGone) {
-		t.Errorf("transfer: %v, want ErrCallGone", err)
+}
+
+// Twilio refuses both in the same words.
+func TestCallThatIsOverIsToldFromOneThatIsNotAnswered(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		status string // of the call, as JSON; "" if it cannot be asked
+		reason error
+	}{
+		{"ringing", `"ringing"`, telephony.ErrCallState},
+		{"queued", `"queued"`, telephony.ErrCallState},
+		{"over", `"completed"`, telephony.ErrCallGone},
+		{"never answered", `"no-answer"`, telephony.ErrCallGone},
+		{"unknown", ``, telephony.ErrCallState},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, p := newCarrier(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method == http.MethodPost:
+					reply(400, `{"code":21220,"message":"Call is not in-progress. Cannot redirect.","status":400}`)(w, r)
+				case tt.status == "":
+					reply(503, "")(w, r)
+				default:
+					reply(200, `{"sid":"`+testCall+`","status":`+tt.status+`}`)(w, r)
+				}
+			})
+			for _, name := range []string{"redirect", "transfer", "start recording", "pause recording", "resume recording"} {
+				before := c.requests.Load()
+				err := deeds(p, testCall, testRecording)[name](t.Context())
+				var e *telephony.Error
+				if !errors.As(err, &e) || e.Reason != tt.reason || e.Code != "21220" || e.Outcome != telephony.Rejected || e.Op != name {
+					t.Errorf("%s: %v, want %v", name, err, tt.reason)
+				}
+				if n := c.requests.Load() - before; n != 2 {
+					t.Errorf("%s: %d requests, want 2", name, n)
+				}
+			}
+			for _, name := range []string{"hangup", "stop recording"} {
+				if err := deeds(p, testCall, testRecording)[name](t.Context()); (err == nil) != (tt.reason == telephony.ErrCallGone) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
 	}
 }
 
@@ -388,12 +544,18 @@ func TestHangupThatFailsIsAnError(t *testing.T) {
 
 func TestIDsThatAreNoneDoNotLeave(t *testing.T) {
 	c, p := newCarrier(t, reply(200, `{}`))
+	refused := func(id, name string, err error) {
+		if !errors.Is(err, telephony.ErrCallGone) || telephony.OutcomeOf(err) != telephony.Rejected {
+			t.Errorf("%s of %q: error is %v", name, id, err)
+		}
+	}
 	for _, id := range []string{"", "CA1", "../../Accounts", testCall + "/x", testStream} {
-		_, statusErr := p.Status(t.Context(), id)
-		for _, err := range []error{p.Hangup(t.Context(), id), statusErr, p.Transfer(t.Context(), id, &telephony.Transfer{})} {
-			if !errors.Is(err, telephony.ErrCallGone) || telephony.OutcomeOf(err) != telephony.Rejected {
-				t.Errorf("%q: error is %v", id, err)
-			}
+		for name, deed := range deeds(p, id, id) {
+			refused(id, name, deed(t.Context()))
+		}
+		for _, name := range []string{"pause recording", "resume recording", "stop recording"} {
+			refused(id, name, deeds(p, testCall, id)[name](t.Context()))
+			refused(id, name, deeds(p, id, testRecording)[name](t.Context()))
 		}
 	}
 	if n := c.requests.Load(); n != 0 {
@@ -467,27 +629,19 @@ func TestAPIKeyAuthenticatesRequests(t *testing.T) {
 	}
 }
 
-func TestFailuresLeaveNothingBehind(t *testing.T) {
-	c, p := newCarrier(t, reply(500, strings.Repeat("<p>x</p>", 1000)))
-	dial := func() {
-		if _, err := p.Dial(t.Context(), dialRequest); telephony.OutcomeOf(err) != telephony.Ambiguous {
-			t.Fatal(err)
+func TestStormOfFailuresLeavesNothingBehind(t *testing.T) {
+	guardtest.Storm(t, 10000, func(address string) (func(int) error, func()) {
+		p := testProvider()
+		p.BaseURL, p.Timeout = address, 50*time.Millisecond
+		all := deeds(p, testCall, testRecording)
+		all["dial"] = func(ctx context.Context) error { _, err := p.Dial(ctx, dialRequest); return err }
+		all["find"] = func(ctx context.Context) error { _, err := p.Find(ctx, dialRequest, time.Now()); return err }
+		for _, forgiving := range []string{"hangup", "stop recording", "delete recording"} {
+			delete(all, forgiving) // for which a 404 is success
 		}
-	}
-	dial()
-	before := runtime.NumGoroutine()
-	for range 2000 {
-		dial()
-	}
-	if grown := runtime.NumGoroutine() - before; grown > 4 {
-		t.Errorf("2,000 failures left %d goroutines", grown)
-	}
-	if n := c.conns.Load(); n > 4 {
-		t.Errorf("2,000 failures opened %d connections", n)
-	}
-	if n := c.creates.Load(); n != 2001 {
-		t.Errorf("%d creates, want 2001", n)
-	}
+		names := slices.Sorted(maps.Keys(all))
+		return func(n int) error { return all[names[n%len(names)]](t.Context()) }, p.CloseIdleConnections
+	})
 }
 
 func TestParallelDialsShareConnections(t *testing.T) {

@@ -1,6 +1,7 @@
 package twilio
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -16,8 +17,10 @@ import (
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
-// ParseEvent reads a webhook about a call: a request for instructions, a status
-// callback, the result of machine detection, a stream or a recording callback.
+// ParseEvent reads a webhook about a call: a request for instructions, the result
+// of a Dial, a status callback, the result of machine detection, a stream or a
+// recording callback, by POST or GET. Words that are not known leave their field
+// empty and stand in Fields, as do parameters that are not.
 //
 // Beyond the signature it asks that the webhook concern this account and that
 // its parameters be readable in one way only; otherwise the error wraps
@@ -54,6 +57,10 @@ func (p *Provider) ParseEvent(w *telephony.Webhook) (telephony.Event, error) {
 	}
 
 	status := statuses[fields["CallStatus"]]
+	at := fields["Timestamp"]
+	if fields["RecordingStatus"] == "in-progress" {
+		at = cmp.Or(at, fields["RecordingStartTime"])
+	}
 	return telephony.Event{
 		ID:             webhookID(u, fields),
 		ProviderCallID: fields["CallSid"],
@@ -62,10 +69,12 @@ func (p *Provider) ParseEvent(w *telephony.Webhook) (telephony.Event, error) {
 		To:             telephony.Number(fields["To"]),
 		Status:         status,
 		Sequence:       int(integer(fields["SequenceNumber"], -1)),
-		At:             parseTime(fields["Timestamp"]),
+		At:             parseTime(at),
 		Duration:       time.Duration(integer(fields["CallDuration"], 0)) * time.Second,
 		AnsweredBy:     answerers[fields["AnsweredBy"]],
 		Cause:          causeOf(status, fields),
+		Dialed:         dialed[fields["DialCallStatus"]],
+		Recording:      recordingOf(fields),
 		StreamStatus:   fields["StreamEvent"],
 		Fields:         fields,
 	}, nil
@@ -82,6 +91,44 @@ var statuses = map[string]telephony.Status{
 	"no-answer":   telephony.StatusNoAnswer,
 	"canceled":    telephony.StatusCanceled,
 	"failed":      telephony.StatusFailed,
+}
+
+// dialed are the words of DialCallStatus. A conference that was joined is
+// "answered" there.
+var dialed = map[string]telephony.Status{
+	"completed": telephony.StatusCompleted,
+	"answered":  telephony.StatusCompleted,
+	"busy":      telephony.StatusBusy,
+	"no-answer": telephony.StatusNoAnswer,
+	"canceled":  telephony.StatusCanceled,
+	"failed":    telephony.StatusFailed,
+}
+
+var recordingStatuses = map[string]telephony.RecordingStatus{
+	"in-progress": telephony.RecordingInProgress,
+	"completed":   telephony.RecordingCompleted,
+	"absent":      telephony.RecordingAbsent,
+	"failed":      telephony.RecordingAbsent,
+}
+
+// recordingOf returns what is told of a recording, nil if nothing is. The end of
+// a call that was recorded as a whole tells of its recording without a status.
+func recordingOf(fields map[string]string) *telephony.RecordingReport {
+	id := fields["RecordingSid"]
+	if id == "" {
+		return nil
+	}
+	status, told := fields["RecordingStatus"]
+	if !told {
+		status = "completed"
+	}
+	return &telephony.RecordingReport{
+		ID:       id,
+		Status:   recordingStatuses[status],
+		Duration: time.Duration(integer(fields["RecordingDuration"], 0)) * time.Second,
+		Channels: int(integer(fields["RecordingChannels"], 0)),
+		URL:      fields["RecordingUrl"],
+	}
 }
 
 var answerers = map[string]telephony.AnsweredBy{

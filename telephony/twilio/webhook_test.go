@@ -138,6 +138,12 @@ func TestCapturedWebhooks(t *testing.T) {
 	}
 	with := func(e telephony.Event, change func(*telephony.Event)) telephony.Event { change(&e); return e }
 	amd := func(by telephony.AnsweredBy) telephony.Event { return telephony.Event{Sequence: -1, AnsweredBy: by} }
+	recording := func(status telephony.RecordingStatus) *telephony.RecordingReport {
+		return &telephony.RecordingReport{
+			ID: testRecording, Status: status, Channels: 2,
+			URL: "https://api.twilio.com/2010-04-01/Accounts/" + testAccount + "/Recordings/" + testRecording,
+		}
+	}
 	want := map[string]telephony.Event{
 		"inbound_voice":               in(them, telephony.StatusRinging),
 		"inbound_voice_anonymous":     in("anonymous", telephony.StatusRinging),
@@ -152,9 +158,9 @@ func TestCapturedWebhooks(t *testing.T) {
 		"amd_async_machine_end_other": amd(telephony.AnsweredByMachine),
 		"amd_async_unknown":           amd(telephony.AnsweredByUnknown),
 		"stream_stream-stopped":       {Sequence: -1, At: at(4, 123e6), StreamStatus: "stream-stopped"},
-		"recording_in_progress":       {Sequence: -1},
-		"recording_absent":            {Sequence: -1},
-		"dial_action":                 in(them, telephony.StatusInProgress),
+		"recording_in_progress":       {Sequence: -1, At: at(5, 0), Recording: recording(telephony.RecordingInProgress)},
+		"recording_absent":            {Sequence: -1, Recording: recording(telephony.RecordingAbsent)},
+		"dial_action":                 with(in(them, telephony.StatusInProgress), func(e *telephony.Event) { e.Dialed = telephony.StatusCompleted }),
 	}
 	captured := capturedWebhooks(t)
 	if len(captured) != len(want) {
@@ -216,6 +222,102 @@ func TestEndOfCallTellsDurationAndCause(t *testing.T) {
 				t.Errorf("got %v, %v, %q", e.Status, e.Duration, e.Cause)
 			}
 		})
+	}
+}
+
+// both parses a webhook as a POST and as a GET, which must say the same.
+func both(t *testing.T, form url.Values) (telephony.Event, error) {
+	t.Helper()
+	const address = "https://voice.example.com/s"
+	posted, err := testProvider().ParseEvent(signed(testToken, address, form))
+	w := signed(testToken, address+"?"+form.Encode(), nil)
+	w.Method, w.Body = http.MethodGet, nil
+	got, getErr := testProvider().ParseEvent(w)
+	if (err == nil) != (getErr == nil) {
+		t.Errorf("error is %v by POST, %v by GET", err, getErr)
+	}
+	posted.ID, got.ID = "", ""
+	if diff := cmp.Diff(posted, got); diff != "" {
+		t.Errorf("by POST and by GET (-post +get)\n%s", diff)
+	}
+	return posted, err
+}
+
+func TestResultOfADial(t *testing.T) {
+	for word, want := range map[string]telephony.Status{
+		"completed": telephony.StatusCompleted,
+		"answered":  telephony.StatusCompleted,
+		"busy":      telephony.StatusBusy,
+		"no-answer": telephony.StatusNoAnswer,
+		"canceled":  telephony.StatusCanceled,
+		"failed":    telephony.StatusFailed,
+		"eloped":    telephony.StatusUnknown,
+	} {
+		t.Run(word, func(t *testing.T) {
+			form := formOf(capturedWebhooks(t)["dial_action"])
+			form.Set("DialCallStatus", word)
+			e, err := both(t, form)
+			if err != nil || e.Dialed != want || e.Status != telephony.StatusInProgress || e.Fields["DialCallStatus"] != word {
+				t.Errorf("dialed %v, status %v, error %v; want %v", e.Dialed, e.Status, err, want)
+			}
+		})
+	}
+}
+
+func TestReportsOfARecording(t *testing.T) {
+	const address = "https://api.twilio.com/2010-04-01/Accounts/" + testAccount + "/Recordings/" + testRecording
+	for _, tt := range []struct {
+		name   string
+		base   string
+		change map[string]string
+		want   *telephony.RecordingReport
+	}{
+		{"completed", "recording_absent", map[string]string{"RecordingStatus": "completed", "RecordingDuration": "58", "ErrorCode": "0"},
+			&telephony.RecordingReport{ID: testRecording, Status: telephony.RecordingCompleted, Duration: 58 * time.Second, Channels: 2, URL: address}},
+		{"mixed", "recording_absent", map[string]string{"RecordingStatus": "completed", "RecordingChannels": "1", "RecordingDuration": "0"},
+			&telephony.RecordingReport{ID: testRecording, Status: telephony.RecordingCompleted, Channels: 1, URL: address}},
+		{"a status of the future", "recording_absent", map[string]string{"RecordingStatus": "archived"},
+			&telephony.RecordingReport{ID: testRecording, Channels: 2, URL: address}},
+		{"with the end of the call", "status_busy", map[string]string{"CallStatus": "completed", "RecordingSid": testRecording, "RecordingUrl": address, "RecordingDuration": "7"},
+			&telephony.RecordingReport{ID: testRecording, Status: telephony.RecordingCompleted, Duration: 7 * time.Second, URL: address}},
+		{"without a status, of a live call", "status_in-progress", map[string]string{"RecordingSid": testRecording, "RecordingUrl": address}, nil},
+		{"with an address of something else", "recording_absent", map[string]string{"RecordingUrl": "https://evil.example.com/x"}, nil},
+		{"without an id", "recording_absent", map[string]string{"RecordingSid": ""}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			form := formOf(capturedWebhooks(t)[tt.base])
+			for name, value := range tt.change {
+				form.Set(name, value)
+			}
+			e, err := both(t, form)
+			if tt.want == nil {
+				if !errors.Is(err, telephony.ErrUnverified) {
+					t.Errorf("recording %+v, error %v; want ErrUnverified", e.Recording, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, e.Recording); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhoAnswered(t *testing.T) {
+	for word, want := range map[string]telephony.AnsweredBy{
+		"human": telephony.AnsweredByHuman, "machine_start": telephony.AnsweredByMachine,
+		"machine_end_beep": telephony.AnsweredByBeep, "machine_end_silence": telephony.AnsweredByMachine,
+		"machine_end_other": telephony.AnsweredByMachine, "fax": telephony.AnsweredByFax,
+		"unknown": telephony.AnsweredByUnknown, "robot": telephony.AnsweredByUnknown,
+	} {
+		form := formOf(capturedWebhooks(t)["amd_async_human"])
+		form.Set("AnsweredBy", word)
+		if e, err := both(t, form); err != nil || e.AnsweredBy != want || e.Fields["AnsweredBy"] != word {
+			t.Errorf("%s: answered by %q, error %v; want %q", word, e.AnsweredBy, err, want)
+		}
 	}
 }
 
