@@ -3,6 +3,7 @@ package call
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/switchboard-voice/switchboard/telephony"
 )
@@ -78,5 +79,39 @@ func TestRecoveredTransferGoesOn(t *testing.T) {
 		if l, _, _ = play(l, report(telephony.StatusCompleted)); l.State != Completed || l.Cause != Transferred {
 			t.Errorf("away %d: call ended %v, %q", where, l.State, l.Cause)
 		}
+	}
+}
+
+// A stream that breaks may be replaced, for a while.
+func TestLifeOfABrokenStream(t *testing.T) {
+	talking := []input{beginning, dialed, asked, started, sound}
+	broken, lost := input{kind: inStreamEnded, detail: "reset"}, input{kind: inStreamLost}
+	tests := []struct {
+		name   string
+		grace  time.Duration
+		inputs []input
+		state  State
+		cause  Cause
+	}{
+		{"without grace", 0, []input{broken, hungUp}, Completed, StreamLost},
+		{"replaced", time.Second, []input{broken, lost, started, sound}, Active, CauseNone},
+		{"the carrier notices first", time.Second, []input{lost, broken, started, sound}, Active, CauseNone},
+		{"not replaced", time.Second, []input{broken, fired(timerAway), hungUp}, Completed, StreamLost},
+		{"an old question", time.Second, []input{lost, fired(timerAway), sound}, Active, CauseNone},
+		{"an orderly end", time.Second, []input{stopped, hungUp}, Completed, HangupRemote},
+		{"it was the caller who hung up", time.Second, []input{broken, report(telephony.StatusCompleted)}, Completed, HangupRemote},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			lim := testLimits
+			lim.grace = tt.grace
+			l, _, did := playWith(lim, life{}, slices.Concat(talking, tt.inputs)...)
+			if l.State != tt.state || l.Cause != tt.cause {
+				t.Errorf("call is %v, %q; want %v, %q", l.State, l.Cause, tt.state, tt.cause)
+			}
+			if n := len(slices.DeleteFunc(did, func(e effectKind) bool { return e != doAgent })); n != 1 {
+				t.Errorf("the agent was let talk %d times", n)
+			}
+		})
 	}
 }

@@ -83,6 +83,11 @@ type Config struct {
 	// NoMedia ends a call that was answered, and whose stream has not come, or
 	// carried nothing, for so long. Zero: 15 s.
 	NoMedia time.Duration
+	// StreamGrace is how long a call whose stream broke waits for the carrier to
+	// open another one, which it is told to do when it asks. The agent keeps the
+	// call; what it had said and was not heard is cut off, and what it says
+	// meanwhile waits. Zero: the call ends at once.
+	StreamGrace time.Duration
 	// AgentGrace is how long an agent may go on after its call has ended before
 	// it is left behind and counted. Zero: 5 s.
 	AgentGrace time.Duration
@@ -202,7 +207,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.NoMedia, defaultNoMedia)
 	setDefault(&c.AgentGrace, defaultAgentGrace)
 	if c.MaxCalls < 0 || c.RingTimeout < time.Second || c.MaxDuration < time.Second ||
-		c.NoMedia < 0 || c.DialsPerSecond < 0 || c.AgentGrace < 0 || c.Silence < 0 {
+		c.NoMedia < 0 || c.DialsPerSecond < 0 || c.AgentGrace < 0 || c.StreamGrace < 0 || c.Silence < 0 {
 		return c, errors.New("a limit is negative, or RingTimeout or MaxDuration is below a second")
 	}
 	return c, c.validateParts()

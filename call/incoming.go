@@ -148,7 +148,7 @@ func (s *Service) moving(ctx context.Context, provider Provider, id string, back
 	if back {
 		return l.back(ctx, e)
 	}
-	return l.next()
+	return l.next(ctx)
 }
 
 // answer tells the carrier to open the media stream.
@@ -157,7 +157,16 @@ func (l *live) answer() *telephony.Answer {
 	if c.State >= Ending {
 		return hangUp
 	}
-	return &telephony.Answer{Say: l.say, Stream: l.newStream()}
+	return l.streamAnswer(telephony.Answer{Say: l.say})
+}
+
+// streamAnswer adds a stream to what is to be done before it.
+func (l *live) streamAnswer(a telephony.Answer) *telephony.Answer {
+	a.Stream = l.newStream()
+	if l.limits.grace > 0 {
+		a.Next = l.webhook("next")
+	}
+	return &a
 }
 
 // newStream expects a media socket.

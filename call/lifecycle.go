@@ -77,6 +77,7 @@ const (
 	awayBriefly             // to something after which the carrier opens a stream again
 	awayTrying              // to somebody else, who may not be reached
 	awayBack                // who was not: the carrier has been told to open a stream again
+	awayLost                // nowhere: the stream broke, and the carrier may open another
 	awayForGood             // to somebody else
 )
 
@@ -154,6 +155,7 @@ const (
 	inLeaving                        // the carrier is being asked to leave the stream
 	inLeaveFailed                    // it did not
 	inReturning                      // nobody else was reached: the carrier will open a stream again
+	inStreamLost                     // the carrier says that the stream is gone, and asks what to do
 	inTimer                          // a timer has fired
 	inChecked                        // the carrier was asked: status, or unknown
 	inHungUp                         // the carrier has confirmed our hang-up
@@ -187,6 +189,7 @@ const (
 // limits are the spans that a life depends on.
 type limits struct {
 	ring, duration, media time.Duration
+	grace                 time.Duration // how long a stream that broke may be gone
 }
 
 const (
@@ -281,6 +284,10 @@ func (t *turn) take(in input) {
 		if t.Away == awayTrying && t.State < Ending {
 			t.Away = awayBack
 			t.start(timerAway, t.lim.media)
+		}
+	case inStreamLost:
+		if t.State < Ending && t.Away == awayNone && t.Stream != streamNone && t.lim.grace > 0 {
+			t.lost()
 		}
 	case inTimer:
 		t.fired(in.timer)
@@ -424,7 +431,7 @@ func (t *turn) final(s telephony.Status) {
 // streamStarted takes the first stream of a call, and another one if the call has
 // been away from it.
 func (t *turn) streamStarted() {
-	back := t.Stream == streamGone && (t.Away == awayBriefly || t.Away == awayBack)
+	back := t.Stream == streamGone && (t.Away == awayBriefly || t.Away == awayBack || t.Away == awayLost)
 	if t.State >= Ending || t.Stream != streamNone && !back {
 		return
 	}
@@ -484,9 +491,19 @@ func (t *turn) streamEnded(in input) {
 	case t.State >= Ending, t.Away != awayNone:
 	case in.orderly:
 		t.end(HangupRemote, "")
+	case t.lim.grace > 0 && t.Leg != "":
+		t.lost()
 	default:
 		t.end(StreamLost, in.detail)
 	}
+}
+
+// lost waits for the carrier to open another stream.
+func (t *turn) lost() {
+	t.Away = awayLost
+	t.stop(timerMedia)
+	t.start(timerAway, t.lim.grace)
+	t.start(timerCheck, checkFirst)
 }
 
 func (t *turn) agentReturned(in input) {
@@ -522,6 +539,12 @@ func (t *turn) fired(which timer) {
 			t.Away = awayForGood
 		case awayBriefly, awayBack:
 			t.end(NoMedia, "the stream did not come back")
+		case awayLost:
+			if t.Stream != streamGone { // the carrier's question was an old one
+				t.Away = awayNone
+				return
+			}
+			t.end(StreamLost, "and did not come back")
 		}
 	case timerCheck:
 		if t.State >= Ending {

@@ -19,6 +19,10 @@ var testLimits = limits{ring: time.Minute, duration: time.Hour, media: 15 * time
 // play applies inputs one after the other, answering each cleanup step at once,
 // and returns the states that were passed and all effects but timers.
 func play(l life, inputs ...input) (life, []State, []effectKind) {
+	return playWith(testLimits, l, inputs...)
+}
+
+func playWith(lim limits, l life, inputs ...input) (life, []State, []effectKind) {
 	passed := []State{l.State}
 	var did []effectKind
 	queue := slices.Clone(inputs)
@@ -26,7 +30,7 @@ func play(l life, inputs ...input) (life, []State, []effectKind) {
 		in := queue[0]
 		queue = queue[1:]
 		var todo []effect
-		l, todo = apply(l, in, testLimits)
+		l, todo = apply(l, in, lim)
 		if l.State != passed[len(passed)-1] {
 			passed = append(passed, l.State)
 		}
@@ -229,6 +233,10 @@ func checkLife(t *testing.T, seed uint64) {
 	if rnd.IntN(3) == 0 {
 		l = life{Direction: telephony.Inbound, Dial: dialAccepted, Leg: "CA1"}
 	}
+	lim := testLimits
+	if rnd.IntN(2) == 0 {
+		lim.grace = 5 * time.Second
+	}
 	var (
 		dials, agents int
 		begun         = map[step]int{}
@@ -242,7 +250,7 @@ func checkLife(t *testing.T, seed uint64) {
 	for turn := 0; turn < 200; turn++ {
 		before := l
 		var todo []effect
-		l, todo = apply(l, next, testLimits)
+		l, todo = apply(l, next, lim)
 		if l.State < before.State || before.State.Terminal() && l != before {
 			t.Fatalf("seed %d: %v went to %v on %+v", seed, before.State, l.State, next)
 		}
@@ -316,7 +324,7 @@ func randomInput(rnd *rand.Rand, waiting *[]step) input {
 	}
 	kinds := []inputKind{
 		inDialed, inDialFailed, inReport, inReport, inReport, inAsked, inStreamStarted, inMedia, inStreamEnded,
-		inAgentReturned, inPlayedOut, inEnd, inLeaving, inLeaveFailed, inReturning, inTimer, inTimer, inChecked, inHungUp, inNotFound, inStepDone,
+		inAgentReturned, inPlayedOut, inEnd, inLeaving, inLeaveFailed, inReturning, inStreamLost, inTimer, inTimer, inChecked, inHungUp, inNotFound, inStepDone,
 	}
 	causes := []Cause{HangupLocal, Drain, Silence, MaxDuration}
 	in := input{

@@ -299,13 +299,14 @@ func (l *live) obeyed(m *move, err error) bool {
 	return false
 }
 
-// next answers a carrier that asks what to do with a redirected call.
-func (l *live) next() *telephony.Answer {
+// next answers a carrier that asks what to do with a redirected call, or with one
+// whose stream has broken.
+func (l *live) next(ctx context.Context) *telephony.Answer {
 	l.mu.Lock()
 	m := l.move
-	if m == nil || l.record.State >= Ending {
+	if m == nil {
 		l.mu.Unlock()
-		return hangUp // it was taken back
+		return l.replace(ctx)
 	}
 	if !m.known {
 		m.known = true
@@ -315,9 +316,25 @@ func (l *live) next() *telephony.Answer {
 	l.expects = m.stream && !m.came
 	l.mu.Unlock()
 	if m.stream {
-		answer.Stream = l.newStream()
+		return l.streamAnswer(answer)
 	}
 	return &answer
+}
+
+// replace answers a carrier for which the stream of a call is over: with another
+// one, if it broke and may be replaced.
+func (l *live) replace(ctx context.Context) *telephony.Answer {
+	if err := l.ask(ctx, input{kind: inStreamLost}); err != nil || !l.isExpecting() {
+		return hangUp // it has ended, or the move was taken back
+	}
+	return l.streamAnswer(telephony.Answer{})
+}
+
+// isExpecting reports whether another stream may come.
+func (l *live) isExpecting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.expects && l.record.State < Ending
 }
 
 // back answers a carrier whom the caller has come back from.
@@ -333,13 +350,10 @@ func (l *live) back(ctx context.Context, e telephony.Event) *telephony.Answer {
 	if err := l.ask(ctx, input{kind: inReturning}); err != nil {
 		return hangUp
 	}
-	l.mu.Lock()
-	expected := l.expects
-	l.mu.Unlock()
-	if !expected {
+	if !l.isExpecting() {
 		return hangUp // the call is ending, or it is too late
 	}
-	return &telephony.Answer{Stream: l.newStream()}
+	return l.streamAnswer(telephony.Answer{})
 }
 
 // stateOf is the state that a call would have ended in.
@@ -360,12 +374,12 @@ func stateOf(s telephony.Status) State {
 func (l *live) moved(before life) (back bool) {
 	now := l.life
 	l.streaming = now.Stream == streamOpen || now.Stream == streamFlowing
-	if now.Away == awayBack && before.Away != awayBack {
-		l.expects = true
+	if now.Away != before.Away {
+		l.expects = now.Away == awayBack || now.Away == awayLost
 	}
 	m := l.move
 	if m == nil {
-		return false
+		return now.Away == awayNone && before.Away == awayLost && now.State < Ending
 	}
 	switch {
 	case now.State >= Ending:

@@ -293,3 +293,29 @@ func TestCallerLeavesDuringAWarmTransfer(t *testing.T) {
 		}
 	})
 }
+
+// A stream that breaks is replaced, and the conversation goes on.
+func TestStreamThatBreaksIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, call.AgentFunc(func(ctx context.Context, s *call.Session) error {
+			if h, _ := s.Speak(tone(440, 4*time.Second)).Wait(ctx); h.Status != call.HeardCut || h.Duration < time.Second {
+				t.Errorf("what was being said was heard %v", h)
+			}
+			h, err := s.Speak(tone(880, time.Second)).Wait(ctx)
+			if h.Status != call.HeardAll {
+				t.Errorf("what was said then was heard %v, %v", h, err)
+			}
+			return err
+		}), func(c *call.Config) { c.StreamGrace = 5 * time.Second }, sim.Faults{CutAfter: 2 * time.Second})
+		var talk *sim.Talk
+		o.Phone(callee).Behave(sim.Behavior{Ring: time.Second, Talk: func(k *sim.Talk) { talk = k; <-k.Done() }})
+		c := o.wait(o.place(call.Options{Record: true}).ID)
+		o.check(c, call.Completed, call.AgentDone, allStates...)
+		synctest.Wait()
+		audiotest.HasTone(t, talk.Heard()[:2*8000], 8000, 440)
+		audiotest.HasTone(t, talk.Heard()[2*8000:], 8000, 880)
+		if n := len(o.Carrier.Calls()); n != 1 {
+			t.Errorf("there are %d calls", n)
+		}
+	})
+}

@@ -79,6 +79,7 @@ func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) 
 			ring:     cmpOr(record.Options.RingTimeout, s.cfg.RingTimeout),
 			duration: cmpOr(record.Options.MaxDuration, s.cfg.MaxDuration),
 			media:    s.cfg.NoMedia,
+			grace:    s.cfg.StreamGrace,
 		},
 		inbox:  make(chan delivery, inboxSize),
 		done:   make(chan struct{}),
