@@ -49,6 +49,13 @@ type dialect interface {
 	progress(c *call, s telephony.Status)
 	// dialed returns what to tell of a call that another one has dialed.
 	dialed(leg CallInfo, bridged time.Duration) url.Values
+	// conferenceID and memberID return new identifiers.
+	conferenceID() string
+	memberID() string
+	// happened returns what to tell of an event of a member's conference.
+	happened(m *member, e conferenceEvent) url.Values
+	// conferred returns what to tell of a member that has left.
+	conferred(m *member) url.Values
 	// detected is told when it is known who answered, to tell of it.
 	detected(c *call, after time.Duration)
 	// streamed tells how a stream is doing; problem is set if it failed.

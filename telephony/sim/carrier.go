@@ -121,6 +121,8 @@ type Carrier struct {
 	wg     sync.WaitGroup // of all goroutines; Add only with mu held and not closed
 	quiet  atomic.Bool    // no more webhooks
 
+	conferences conferences
+
 	mu        sync.Mutex
 	closed    bool
 	calls     []*call // in the order in which they were made

@@ -389,3 +389,29 @@ func (t *plivo) dialed(leg CallInfo, bridged time.Duration) url.Values {
 	}
 	return p
 }
+
+func (t *plivo) conferenceID() string { return newToken() }
+func (t *plivo) memberID() string     { return newNonce()[:6] }
+
+// conferred is what the action URL of a Conference is told.
+func (t *plivo) conferred(m *member) url.Values {
+	return url.Values{
+		"ConferenceName":     {m.conference.name},
+		"ConferenceUUID":     {m.conference.id},
+		"ConferenceMemberID": {m.id},
+	}
+}
+
+// happened is what the callbackUrl of a Conference is told.
+func (t *plivo) happened(m *member, e conferenceEvent) url.Values {
+	action, event := "enter", "ConferenceEnter"
+	if e == memberLeave {
+		action, event = "exit", "ConferenceExit"
+	}
+	p := t.base(m.call, plivoStatus(m.call.info().Status), event)
+	maps.Copy(p, t.conferred(m))
+	p.Set("ConferenceAction", action)
+	p.Set("ConferenceFirstMember", strconv.FormatBool(e == memberJoin && m.first))
+	p.Set("ConferenceLastMember", strconv.FormatBool(e == memberLeave && len(m.conference.members) == 0))
+	return p
+}

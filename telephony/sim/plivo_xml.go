@@ -44,6 +44,8 @@ func (p *plivoXML) verb(e *element) (verb, error) {
 		return p.stream(e)
 	case "Dial":
 		return p.dial(e)
+	case "Conference":
+		return p.conference(e)
 	case "Redirect":
 		return p.redirect(e)
 	case "Hangup":
@@ -158,6 +160,44 @@ func (p *plivoXML) dial(e *element) (verb, error) {
 	}
 	v.action, v.aside, err = p.after(e)
 	return v, err
+}
+
+func (p *plivoXML) conference(e *element) (verb, error) {
+	v := &confer{
+		name:         e.text(),
+		music:        true,
+		statusEvents: map[conferenceEvent]bool{memberJoin: true, memberLeave: true},
+	}
+	if v.name == "" {
+		return nil, errors.New("a Conference has no name")
+	}
+	var errs [11]error
+	v.muted, errs[0] = flag(e, "muted", false)
+	v.starts, errs[1] = flag(e, "startConferenceOnEnter", true)
+	v.ends, errs[2] = flag(e, "endConferenceOnExit", false)
+	v.alone, errs[3] = flag(e, "stayAlone", true)
+	v.star, errs[4] = flag(e, "hangupOnStar", false)
+	v.enter, errs[5] = beeps(e, "enterSound")
+	v.exit, errs[6] = beeps(e, "exitSound")
+	v.limit, errs[7] = seconds(e.attrs["timeLimit"], 24*time.Hour, time.Second, 24*time.Hour)
+	v.statusURL, errs[8] = p.optional(e.attrs["callbackUrl"])
+	v.statusMethod, errs[9] = methodOf(e.attrs["callbackMethod"])
+	v.action, v.aside, errs[10] = p.after(e)
+	return v, errors.Join(errs[:]...)
+}
+
+// beeps reads how many beeps tell of somebody.
+func beeps(e *element, name string) (int, error) {
+	switch s := e.attrs[name]; s {
+	case "":
+		return 0, nil
+	case "beep:1":
+		return 1, nil
+	case "beep:2":
+		return 2, nil
+	default:
+		return 0, fmt.Errorf("%s: %.40q is not simulated", name, s)
+	}
 }
 
 // after is who is told what became of e, and whether the call goes on with the

@@ -243,3 +243,58 @@ func (t *twilio) dialed(leg CallInfo, bridged time.Duration) url.Values {
 	}
 	return p
 }
+
+func (t *twilio) conferenceID() string { return newSID("CF") }
+func (t *twilio) memberID() string     { return "" } // members are known by their calls
+
+// conferred is what the action URL of a Dial with a Conference is told.
+func (t *twilio) conferred(*member) url.Values { return url.Values{"DialCallStatus": {"answered"}} }
+
+// twilioConferenceEvents are the names of events, by those in statusCallbackEvent.
+var twilioConferenceEvents = map[string]map[conferenceEvent]string{
+	"start": {conferenceStart: "conference-start"},
+	"end":   {conferenceEnd: "conference-end"},
+	"join":  {memberJoin: "participant-join"},
+	"leave": {memberLeave: "participant-leave"},
+	"mute":  {memberMute: "participant-mute", memberUnmute: "participant-unmute"},
+	"hold":  {memberHold: "participant-hold", memberUnhold: "participant-unhold"},
+}
+
+// happened is what the statusCallback of a Conference is told.
+func (t *twilio) happened(m *member, e conferenceEvent) url.Values {
+	f := m.conference
+	p := url.Values{
+		"AccountSid":     {t.carrier.config.AccountSID},
+		"ConferenceSid":  {f.id},
+		"FriendlyName":   {f.name},
+		"SequenceNumber": {strconv.Itoa(f.number)},
+		"Timestamp":      {mailTime(time.Now())},
+	}
+	for _, names := range twilioConferenceEvents {
+		if name := names[e]; name != "" {
+			p.Set("StatusCallbackEvent", name)
+		}
+	}
+	switch e {
+	case conferenceStart:
+	case conferenceEnd:
+		p.Set("ReasonConferenceEnded", "last-participant-left")
+		switch {
+		case f.endedBy != nil:
+			p.Set("ReasonConferenceEnded", "participant-with-end-conference-on-exit-left")
+			p.Set("CallSidEndingConference", f.endedBy.call.sid)
+		case f.byRequest:
+			p.Set("ReasonConferenceEnded", "conference-ended-via-api")
+		default:
+			p.Set("CallSidEndingConference", m.call.sid)
+		}
+	default:
+		p.Set("CallSid", m.call.sid)
+		p.Set("Muted", strconv.FormatBool(m.seat.muted))
+		p.Set("Hold", strconv.FormatBool(m.seat.held))
+		p.Set("Coaching", "false")
+		p.Set("EndConferenceOnExit", strconv.FormatBool(m.ends))
+		p.Set("StartConferenceOnEnter", strconv.FormatBool(m.starts))
+	}
+	return p
+}

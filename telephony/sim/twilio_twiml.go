@@ -103,8 +103,11 @@ func (p *twiml) dial(e *element) (verb, error) {
 	number := e
 	if len(e.children) > 0 {
 		number = e.children[0]
-		if len(e.children) > 1 || number.name != "Number" {
-			return nil, errors.New("only one Number in it is simulated")
+		switch {
+		case len(e.children) == 1 && number.name == "Conference":
+			return p.conference(e, number)
+		case len(e.children) > 1 || number.name != "Number":
+			return nil, errors.New("only one Number or Conference in it is simulated")
 		}
 	}
 	v := &dialNumber{to: number.text(), callerID: e.attrs["callerId"]}
@@ -134,6 +137,42 @@ func (p *twiml) dial(e *element) (verb, error) {
 	}
 	v.action, err = p.action(e)
 	return v, err
+}
+
+// conference reads a Conference in a Dial.
+func (p *twiml) conference(dial, e *element) (verb, error) {
+	v := &confer{name: e.text(), alone: true, statusEvents: make(map[conferenceEvent]bool)}
+	if v.name == "" {
+		return nil, errors.New("a Conference has no name")
+	}
+	var errs [9]error
+	v.muted, errs[0] = flag(e, "muted", false)
+	v.starts, errs[1] = flag(e, "startConferenceOnEnter", true)
+	v.ends, errs[2] = flag(e, "endConferenceOnExit", false)
+	v.star, errs[3] = flag(dial, "hangupOnStar", false)
+	v.statusURL, errs[4] = p.optional(e.attrs["statusCallback"])
+	v.statusMethod, errs[5] = methodOf(e.attrs["statusCallbackMethod"])
+	v.limit, errs[6] = seconds(dial.attrs["timeLimit"], defaultLimit, time.Second, 24*time.Hour)
+	v.action, errs[7] = p.action(dial)
+	switch s := e.attrs["beep"]; s {
+	case "", "true":
+		v.enter, v.exit = 1, 1
+	case "onEnter":
+		v.enter = 1
+	case "onExit":
+		v.exit = 1
+	case "false":
+	default:
+		errs[8] = fmt.Errorf("beep is %.20q", s)
+	}
+	wait, given := e.attrs["waitUrl"]
+	v.music = !given || wait != ""
+	for _, name := range strings.Fields(e.attrs["statusCallbackEvent"]) {
+		for event := range twilioConferenceEvents[name] {
+			v.statusEvents[event] = true
+		}
+	}
+	return v, errors.Join(errs[:]...)
 }
 
 // statusEvents reads the names of the events that the application wants; nil
