@@ -49,6 +49,10 @@ type dialect interface {
 	progress(c *call, s telephony.Status)
 	// dialed returns what to tell of a call that another one has dialed.
 	dialed(leg CallInfo, bridged time.Duration) url.Values
+	// recordingID returns a new identifier.
+	recordingID() string
+	// recorded returns what to tell of how a recording stands.
+	recorded(r *recording) url.Values
 	// conferenceID and memberID return new identifiers.
 	conferenceID() string
 	memberID() string
@@ -90,7 +94,8 @@ type order struct {
 	detectMethod string
 	detectEnd    bool // waits for the end of a machine's greeting
 	detectAsync  bool
-	detectHangup bool // a machine ends the call
+	detectHangup bool         // a machine ends the call
+	record       *recordOrder // from the answer on; nil for not at all
 }
 
 // A call is one call of one phone with the application, or with the phone that
@@ -129,6 +134,7 @@ type call struct {
 	interrupt  context.CancelFunc // makes it leave what it does
 	update     *update            // what it shall do then; nil for nothing else
 	leg        *call              // that it has dialed and not left
+	recordings []*recording
 	limit      *time.Timer
 	deleted    bool   // through the REST API
 	streams    uint64 // ever opened
@@ -185,6 +191,7 @@ func (c *call) end(e ending) {
 // finish ends the call if nobody has, and tells of the end.
 func (c *call) finish() {
 	c.end(ending{by: c.application(), status: telephony.StatusCompleted})
+	c.stopRecordings()
 	c.mu.Lock()
 	status := c.status
 	c.mu.Unlock()
@@ -314,11 +321,14 @@ func (c *call) answer(p *Phone) bool {
 	c.talk = newTalk(c, p, now)
 	c.answered = now
 	c.status = telephony.StatusInProgress
-	limit := c.order.limit
+	limit, record := c.order.limit, c.order.record
 	if limit > 0 {
 		c.limit = time.AfterFunc(limit, func() { c.end(ending{by: ByCarrier, how: atLimit}) })
 	}
 	c.mu.Unlock()
+	if record != nil {
+		c.record(*record)
+	}
 	p.add(c.talk)
 	close(c.picked)
 	c.dialect.progress(c, telephony.StatusInProgress)

@@ -122,6 +122,7 @@ type Carrier struct {
 	quiet  atomic.Bool    // no more webhooks
 
 	conferences conferences
+	recordings  recordings
 
 	mu        sync.Mutex
 	closed    bool

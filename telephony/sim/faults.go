@@ -18,13 +18,18 @@ type Faults struct {
 	// Nil means that all go well. It is called by many goroutines at once.
 	Create func(n int) CreateFault
 
-	// Chances of each status callback.
+	// Chances of each callback about the status of a call, and about a recording.
 	CallbackLost      float64 // never sent
 	CallbackDoubled   float64 // sent twice, with the same idempotency token
 	CallbackReordered float64 // sent after the one that follows it
 	CallbackLate      float64 // sent CallbackDelay late, and not waited for
 	// CallbackDelay is how late; zero means 2 seconds.
 	CallbackDelay time.Duration
+	// RecordingDelay is how late the file of a recording is there, and is told of.
+	RecordingDelay time.Duration
+	// MediaMissing is how long the file of a recording is answered with 404 after
+	// it was told to be there.
+	MediaMissing time.Duration
 	// DetectionDelay is how late the result of machine detection is.
 	DetectionDelay time.Duration
 
@@ -66,6 +71,8 @@ const (
 	FaultCallbackReordered = "callback-reordered"
 	FaultCallbackLate      = "callback-late"
 	FaultDetectionLate     = "detection-late"
+	FaultRecordingLate     = "recording-late"
+	FaultMediaMissing      = "media-missing"
 	FaultMarkLost          = "mark-lost"
 	FaultMarkDoubled       = "mark-doubled"
 	FaultMarkLate          = "mark-late"

@@ -15,6 +15,7 @@ type mouth struct {
 	from    time.Time     // what has been taken ends here
 	empty   chan struct{} // closed when nothing is pending; nil if nobody waits
 	heard   chan struct{} // closed when somebody takes; nil if nobody waits
+	tapes   tapes         // on which all that is said is kept, heard or not
 }
 
 // say appends pcm to what is pending and returns when it will have been said.
@@ -45,6 +46,7 @@ func (m *mouth) skip(now time.Time) {
 // drop drops the first n samples, which have been said. m.mu is held.
 func (m *mouth) drop(n int) {
 	n = min(n, len(m.pending))
+	m.tapes.add(m.at, m.pending[:n])
 	rest := copy(m.pending, m.pending[n:])
 	m.pending = m.pending[:rest]
 	m.at = m.at.Add(length(n))

@@ -67,6 +67,9 @@ func (t *plivo) reply(v map[string]any) map[string]any {
 func (t *plivo) serve(w http.ResponseWriter, r *http.Request) *apiError {
 	path, ours := strings.CutPrefix(r.URL.Path, "/v1/Account/"+t.carrier.config.AccountSID+"/")
 	path, slash := strings.CutSuffix(path, "/")
+	if file, ok := strings.CutPrefix(path, "Recording/"); ok && ours && !slash {
+		return t.media(w, r, file)
+	}
 	if !ours || !slash {
 		return plivoUnknown
 	}
@@ -78,6 +81,8 @@ func (t *plivo) serve(w http.ResponseWriter, r *http.Request) *apiError {
 	switch {
 	case parts[0] == "Request" && len(parts) == 2:
 		return t.cancel(w, r, parts[1])
+	case parts[0] == "Recording" && len(parts) < 3:
+		return t.recordings(w, r, strings.Join(parts[1:], ""))
 	case parts[0] != "Call" || len(parts) > 3:
 		return plivoUnknown
 	case len(parts) == 1:
@@ -96,6 +101,8 @@ func (t *plivo) serve(w http.ResponseWriter, r *http.Request) *apiError {
 	switch {
 	case len(parts) == 3 && parts[2] == "DTMF" && r.Method == http.MethodPost:
 		return t.press(w, c, params)
+	case len(parts) == 3 && parts[2] == "Record":
+		return t.record(w, r, c, params)
 	case len(parts) == 3:
 		return plivoUnknown
 	case r.Method == http.MethodGet:
@@ -375,7 +382,7 @@ func (t *plivo) show(w http.ResponseWriter, r *http.Request, c *call) *apiError 
 		view["session_start"] = plivoTime(i.Created)
 		view["stir_verification"] = "Verified"
 	case status == "" && !i.Ended.IsZero():
-		view = t.record(c, i)
+		view = t.detail(c, i)
 	default:
 		return plivoNoCall
 	}
@@ -399,8 +406,8 @@ func (t *plivo) pending(c *call, i CallInfo) map[string]any {
 	return v
 }
 
-// record is the detail record of a call that is over.
-func (t *plivo) record(c *call, i CallInfo) map[string]any {
+// detail is the detail record of a call that is over.
+func (t *plivo) detail(c *call, i CallInfo) map[string]any {
 	why := t.cause(c)
 	state := strings.ToUpper(why.status)
 	if !i.Answered.IsZero() {
@@ -463,11 +470,11 @@ func (t *plivo) list(w http.ResponseWriter, r *http.Request) *apiError {
 		writeJSON(w, http.StatusOK, t.reply(map[string]any{"calls": ids}))
 		return nil
 	}
-	return t.page(w, r, found)
+	return t.page(w, r, len(found), func(i int) any { return t.detail(found[i], found[i].info()) })
 }
 
-// page writes one page of records.
-func (t *plivo) page(w http.ResponseWriter, r *http.Request, found []*call) *apiError {
+// page writes one page of a list of so many objects.
+func (t *plivo) page(w http.ResponseWriter, r *http.Request, count int, object func(i int) any) *apiError {
 	q := r.URL.Query()
 	limit, offset := plivoPage, 0
 	for name, n := range map[string]*int{"limit": &limit, "offset": &offset} {
@@ -481,7 +488,7 @@ func (t *plivo) page(w http.ResponseWriter, r *http.Request, found []*call) *api
 	}
 	limit = min(max(1, limit), plivoPage)
 	at := func(offset int) any {
-		if offset < 0 || offset >= len(found) {
+		if offset < 0 || offset >= count {
 			return nil
 		}
 		q.Set("limit", strconv.Itoa(limit))
@@ -489,12 +496,12 @@ func (t *plivo) page(w http.ResponseWriter, r *http.Request, found []*call) *api
 		return r.URL.Path + "?" + q.Encode()
 	}
 	objects := []any{}
-	for _, c := range found[min(offset, len(found)):min(offset+limit, len(found))] {
-		objects = append(objects, t.record(c, c.info()))
+	for i := min(offset, count); i < min(offset+limit, count); i++ {
+		objects = append(objects, object(i))
 	}
 	writeJSON(w, http.StatusOK, t.reply(map[string]any{
 		"meta": map[string]any{
-			"limit": limit, "offset": offset, "total_count": len(found),
+			"limit": limit, "offset": offset, "total_count": count,
 			"next": at(offset + limit), "previous": at(offset - limit),
 		},
 		"objects": objects,

@@ -11,8 +11,9 @@ type hook struct {
 	method, url string
 	params      url.Values
 	token       string // the same for each delivery
-	status      bool   // of the call: faults apply
+	status      bool   // of the call or of a recording: faults apply
 	final       bool
+	chance      *chance // nil for the postman's
 }
 
 // A postman delivers the hooks of one call, one after the other, in a goroutine
@@ -72,9 +73,12 @@ func (p *postman) deliver(h hook) {
 		p.send(h)
 		return
 	}
-	f := &p.call.faults
-	lost, doubled := p.chance.hits(f.CallbackLost), p.chance.hits(f.CallbackDoubled)
-	reordered, late := p.chance.hits(f.CallbackReordered), p.chance.hits(f.CallbackLate)
+	f, dice := &p.call.faults, &p.chance
+	if h.chance != nil {
+		dice = h.chance
+	}
+	lost, doubled := dice.hits(f.CallbackLost), dice.hits(f.CallbackDoubled)
+	reordered, late := dice.hits(f.CallbackReordered), dice.hits(f.CallbackLate)
 	switch {
 	case lost:
 		carrier.fire(FaultCallbackLost)

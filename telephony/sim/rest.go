@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/switchboard-voice/switchboard/telephony"
 )
@@ -95,6 +96,24 @@ func (c *Carrier) launch(l *call) error {
 		l.finish()
 	}
 	return err
+}
+
+// originOf is the scheme and the host at which the API was asked.
+func originOf(r *http.Request) string {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}
+
+// writeMedia sends the file of a recording.
+func writeMedia(w http.ResponseWriter, r *http.Request, file []byte) {
+	w.Header().Set("Content-Type", "audio/x-wav")
+	w.Header().Set("Content-Length", strconv.Itoa(len(file)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(file) // the client has gone
+	}
 }
 
 func crowded(err error) *apiError {

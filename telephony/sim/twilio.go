@@ -177,8 +177,23 @@ func (t *twilio) progress(c *call, s telephony.Status) {
 		if sip != 0 {
 			p.Set("SipResponseCode", strconv.Itoa(sip))
 		}
+		t.addRecording(p, c)
 	}
 	c.post.push(hook{method: o.statusMethod, url: o.statusURL, params: p, token: newToken(), status: true, final: s.Final()})
+}
+
+// addRecording adds the recording that was asked for with the call, if one was.
+func (t *twilio) addRecording(p url.Values, c *call) {
+	c.mu.Lock()
+	ordered, all := c.order.record != nil, c.recordings
+	c.mu.Unlock()
+	if !ordered || len(all) == 0 {
+		return
+	}
+	rec := all[0]
+	p.Set("RecordingSid", rec.id)
+	p.Set("RecordingUrl", t.recordingURL(rec))
+	p.Set("RecordingDuration", strconv.Itoa(wholeSeconds(rec.view().length)))
 }
 
 // mailTime writes a time as mail does (RFC 5322, section 3.3).

@@ -66,23 +66,40 @@ func (t *twilio) serve(w http.ResponseWriter, r *http.Request) *apiError {
 	if err := r.ParseForm(); err != nil {
 		return refuse(errParam, "The request could not be read: %v", err)
 	}
-	if path == "Calls.json" {
-		switch r.Method {
-		case http.MethodPost:
-			return t.carrier.create(w, r, func() (map[string]any, *apiError) { return t.place(r.PostForm) })
-		case http.MethodGet:
-			return t.list(w, r)
+	parts := strings.Split(strings.TrimSuffix(path, ".json"), "/")
+	switch what := parts[0]; {
+	case what == "Calls" && len(parts) == 1:
+		return t.calls(w, r)
+	case what == "Calls":
+		c := t.carrier.call(parts[1])
+		if c == nil || c.isDeleted() {
+			return unknown
 		}
-		return notAllowed
+		if len(parts) == 2 {
+			return t.call(w, r, c, unknown)
+		}
+		if parts[2] == "Recordings" && len(parts) < 5 {
+			return t.callRecordings(w, r, c, parts[3:], unknown)
+		}
+	case what == "Recordings" && len(parts) < 3:
+		return t.recordings(w, r, strings.TrimPrefix(path, what), unknown)
 	}
-	file, ok := strings.CutPrefix(path, "Calls/")
-	if !ok {
-		return unknown
+	return unknown
+}
+
+// calls serves the list of calls, and takes new ones.
+func (t *twilio) calls(w http.ResponseWriter, r *http.Request) *apiError {
+	switch r.Method {
+	case http.MethodPost:
+		return t.carrier.create(w, r, func() (map[string]any, *apiError) { return t.place(r) })
+	case http.MethodGet:
+		return t.list(w, r)
 	}
-	c := t.carrier.call(strings.TrimSuffix(file, ".json"))
-	if c == nil || c.isDeleted() {
-		return unknown
-	}
+	return notAllowed
+}
+
+// call serves one call.
+func (t *twilio) call(w http.ResponseWriter, r *http.Request, c *call, unknown *apiError) *apiError {
 	switch r.Method {
 	case http.MethodGet:
 		writeJSON(w, http.StatusOK, t.resource(c))
@@ -111,7 +128,8 @@ func (t *twilio) authorized(r *http.Request) bool {
 
 // place reads the form of a call, places it and returns its resource as it was
 // before anything happened to it.
-func (t *twilio) place(form url.Values) (map[string]any, *apiError) {
+func (t *twilio) place(r *http.Request) (map[string]any, *apiError) {
+	form := r.PostForm
 	c := &call{
 		from:      form.Get("From"),
 		to:        form.Get("To"),
@@ -124,6 +142,13 @@ func (t *twilio) place(form url.Values) (map[string]any, *apiError) {
 	}
 	if c.order, problem = readOrder(form); problem != nil {
 		return nil, problem
+	}
+	if form.Get("Record") == "true" {
+		o, problem := readRecordOrder(r, "OutboundAPI")
+		if problem != nil {
+			return nil, problem
+		}
+		c.order.record = &o
 	}
 	if err := t.carrier.add(c); err != nil {
 		return nil, crowded(err)
