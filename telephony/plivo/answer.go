@@ -1,50 +1,40 @@
 package plivo
 
 import (
-	"bytes"
-	"encoding/xml"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"github.com/switchboard-voice/switchboard/internal/markup"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
-// element is one element of Plivo's XML. We write it ourselves: in a fixed order,
-// and with everything escaped that came from outside, which the SDK does not do.
-type element struct {
-	name     string
-	attrs    []attr
-	text     string
-	children []element
-}
-
-// attr is left out if its value is empty.
-type attr struct{ name, value string }
-
 // WriteAnswer writes a as Plivo XML. A call whose stream has ended is ended by
-// Plivo itself, as nothing follows.
+// Plivo itself where nothing follows. Where a has keys or the name of a
+// conference that cannot be, nothing is written and the error says so.
 func (p *Provider) WriteAnswer(w http.ResponseWriter, a *telephony.Answer) error {
-	body := document(p.answerElements(a)...)
-	h := w.Header()
-	h.Set("Content-Type", "application/xml; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	_, err := w.Write(body)
-	return err
+	if err := markup.Check(a); err != nil {
+		return fmt.Errorf("plivo: answer: %w", err)
+	}
+	return markup.Reply(w, "application/xml", p.answerElements(a)...)
 }
 
-func (p *Provider) answerElements(a *telephony.Answer) []element {
+func (p *Provider) answerElements(a *telephony.Answer) []markup.Element {
 	switch a.Reject {
 	case telephony.RejectNone:
 	case telephony.RejectBusy:
-		return []element{{name: "Hangup", attrs: []attr{{"reason", "busy"}}}}
+		return []markup.Element{{Name: "Hangup", Attrs: []markup.Attr{{Name: "reason", Value: "busy"}}}}
 	default:
-		return []element{{name: "Hangup", attrs: []attr{{"reason", "rejected"}}}}
+		return []markup.Element{{Name: "Hangup", Attrs: []markup.Attr{{Name: "reason", Value: "rejected"}}}}
 	}
-	var all []element
+	var all []markup.Element
 	if a.Say != "" {
-		all = append(all, element{name: "Speak", attrs: []attr{{"language", a.Language}}, text: a.Say})
+		all = append(all, markup.Element{Name: "Speak", Attrs: []markup.Attr{{Name: "language", Value: a.Language}}, Text: a.Say})
+	}
+	if a.Keys != "" {
+		// By default what follows would begin after the first key.
+		all = append(all, markup.Element{Name: "DTMF", Attrs: []markup.Attr{{Name: "async", Value: "false"}}, Text: a.Keys})
 	}
 	if a.Stream != nil {
 		all = append(all, p.streamElement(a.Stream))
@@ -52,80 +42,65 @@ func (p *Provider) answerElements(a *telephony.Answer) []element {
 	if a.Dial != nil {
 		all = append(all, dialElement(a.Dial))
 	}
+	if a.Conference != nil {
+		all = append(all, conferenceElement(a.Conference))
+	}
+	if a.Next != "" {
+		all = append(all, markup.Element{Name: "Redirect", Attrs: []markup.Attr{{Name: "method", Value: "POST"}}, Text: a.Next})
+	}
 	if a.Hangup {
-		all = append(all, element{name: "Hangup"})
+		all = append(all, markup.Element{Name: "Hangup"})
 	}
 	return all
 }
 
 // streamElement names the format, because Plivo's pages do not agree on the
 // default, and keeps the call alive, because it would end beside a stream.
-func (p *Provider) streamElement(s *telephony.StreamAnswer) element {
+func (p *Provider) streamElement(s *telephony.StreamAnswer) markup.Element {
 	f := p.format()
-	e := element{
-		name: "Stream",
-		attrs: []attr{
-			{"bidirectional", "true"},
-			{"keepCallAlive", "true"},
-			{"contentType", contentTypes[f.Encoding] + ";rate=" + strconv.Itoa(f.Rate)},
+	e := markup.Element{
+		Name: "Stream",
+		Attrs: []markup.Attr{
+			{Name: "bidirectional", Value: "true"},
+			{Name: "keepCallAlive", Value: "true"},
+			{Name: "contentType", Value: contentTypes[f.Encoding] + ";rate=" + strconv.Itoa(f.Rate)},
 		},
-		text: s.URL,
+		Text: s.URL,
 	}
 	if s.StatusURL != "" {
-		e.attrs = append(e.attrs, attr{"statusCallbackUrl", s.StatusURL}, attr{"statusCallbackMethod", "POST"})
+		e.Attrs = append(e.Attrs,
+			markup.Attr{Name: "statusCallbackUrl", Value: s.StatusURL}, markup.Attr{Name: "statusCallbackMethod", Value: "POST"})
 	}
 	return e
 }
 
-func dialElement(d *telephony.DialAnswer) element {
-	e := element{
-		name:     "Dial",
-		attrs:    []attr{{"callerId", bare(d.CallerID)}},
-		children: []element{{name: "Number", text: bare(d.To)}},
+func dialElement(d *telephony.DialAnswer) markup.Element {
+	e := markup.Element{
+		Name:     "Dial",
+		Attrs:    []markup.Attr{{Name: "callerId", Value: bare(d.CallerID)}},
+		Children: []markup.Element{{Name: "Number", Text: bare(d.To)}},
 	}
 	if d.Timeout > 0 {
-		e.attrs = append(e.attrs, attr{"timeout", strconv.FormatInt(wholeSeconds(d.Timeout), 10)})
+		e.Attrs = append(e.Attrs, markup.Attr{Name: "timeout", Value: strconv.FormatInt(wholeSeconds(d.Timeout), 10)})
+	}
+	if d.ResultURL != "" {
+		e.Attrs = append(e.Attrs, markup.Attr{Name: "action", Value: d.ResultURL}, markup.Attr{Name: "method", Value: "POST"})
 	}
 	return e
+}
+
+// conferenceElement has everybody start it, so that two are enough whoever comes
+// first. Plivo plays nothing when somebody comes or goes, unless it is told.
+func conferenceElement(c *telephony.ConferenceAnswer) markup.Element {
+	return markup.Element{
+		Name: "Conference",
+		Attrs: []markup.Attr{
+			{Name: "startConferenceOnEnter", Value: "true"},
+			{Name: "endConferenceOnExit", Value: strconv.FormatBool(c.EndOnExit)},
+		},
+		Text: c.Name,
+	}
 }
 
 // bare is a number as Plivo writes it.
 func bare(n telephony.Number) string { return strings.TrimPrefix(string(n), "+") }
-
-const xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>`
-
-func document(all ...element) []byte {
-	var b bytes.Buffer
-	b.WriteString(xmlHeader)
-	writeElement(&b, element{name: "Response", children: all})
-	return b.Bytes()
-}
-
-// writeElement escapes with xml.EscapeText, which also puts U+FFFD for what XML
-// 1.0 cannot hold. Writing to a bytes.Buffer does not fail.
-func writeElement(b *bytes.Buffer, e element) {
-	b.WriteByte('<')
-	b.WriteString(e.name)
-	for _, a := range e.attrs {
-		if a.value == "" {
-			continue
-		}
-		b.WriteByte(' ')
-		b.WriteString(a.name)
-		b.WriteString(`="`)
-		xml.EscapeText(b, []byte(a.value))
-		b.WriteByte('"')
-	}
-	if e.text == "" && len(e.children) == 0 {
-		b.WriteString("/>")
-		return
-	}
-	b.WriteByte('>')
-	xml.EscapeText(b, []byte(e.text))
-	for _, child := range e.children {
-		writeElement(b, child)
-	}
-	b.WriteString("</")
-	b.WriteString(e.name)
-	b.WriteByte('>')
-}

@@ -1,17 +1,16 @@
 package plivo
 
 import (
-	"encoding/xml"
-	"io"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/switchboard-voice/switchboard/audio"
+	"github.com/switchboard-voice/switchboard/internal/markup"
+	"github.com/switchboard-voice/switchboard/internal/markup/markuptest"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
@@ -28,7 +27,8 @@ func written(t testing.TB, p *Provider, a *telephony.Answer) string {
 }
 
 func TestAnswers(t *testing.T) {
-	stream := &telephony.StreamAnswer{URL: "wss://voice.example.com/plivo/stream"}
+	const stream = `<Stream bidirectional="true" keepCallAlive="true" contentType="audio/x-mulaw;rate=8000">wss://voice.example.com/plivo/stream</Stream>`
+	socket := &telephony.StreamAnswer{URL: "wss://voice.example.com/plivo/stream"}
 	for _, tt := range []struct {
 		name   string
 		answer telephony.Answer
@@ -36,22 +36,55 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"nothing to say", telephony.Answer{}, `<Response/>`},
 		{"busy", telephony.Answer{Reject: telephony.RejectBusy}, `<Response><Hangup reason="busy"/></Response>`},
-		{"refused, and nothing else", telephony.Answer{Reject: telephony.RejectRefused, Say: "x", Hangup: true}, `<Response><Hangup reason="rejected"/></Response>`},
+		{"refused, and nothing else", telephony.Answer{Reject: telephony.RejectRefused, Say: "x", Keys: "!", Hangup: true}, `<Response><Hangup reason="rejected"/></Response>`},
 		{"hangup", telephony.Answer{Hangup: true}, `<Response><Hangup/></Response>`},
 		{"a sentence and hangup", telephony.Answer{Say: "Goodbye.", Hangup: true}, `<Response><Speak>Goodbye.</Speak><Hangup/></Response>`},
 		{"a language", telephony.Answer{Say: "Tschüß & <b>", Language: "de-DE"}, `<Response><Speak language="de-DE">Tschüß &amp; &lt;b&gt;</Speak></Response>`},
-		{"a stream", telephony.Answer{Stream: stream}, `<Response><Stream bidirectional="true" keepCallAlive="true" contentType="audio/x-mulaw;rate=8000">wss://voice.example.com/plivo/stream</Stream></Response>`},
+		{"keys", telephony.Answer{Keys: "ww12*#"}, `<Response><DTMF async="false">ww12*#</DTMF></Response>`},
+		{"a stream", telephony.Answer{Stream: socket}, `<Response>` + stream + `</Response>`},
+		{"a stream and what comes next", telephony.Answer{Stream: socket, Next: "https://x/n?a=1&b"}, `<Response>` + stream + `<Redirect method="POST">https://x/n?a=1&amp;b</Redirect></Response>`},
 		{"somebody else", telephony.Answer{Dial: &telephony.DialAnswer{To: "+14155550199"}}, `<Response><Dial><Number>14155550199</Number></Dial></Response>`},
+		{"somebody else, and what became of it", telephony.Answer{Dial: &telephony.DialAnswer{To: "+14155550199", ResultURL: "https://x/done?a=1&b"}},
+			`<Response><Dial action="https://x/done?a=1&amp;b" method="POST"><Number>14155550199</Number></Dial></Response>`},
+		{"a conference", telephony.Answer{Conference: &telephony.ConferenceAnswer{Name: "room-42"}},
+			`<Response><Conference startConferenceOnEnter="true" endConferenceOnExit="false">room-42</Conference></Response>`},
+		{"a conference that ends with one", telephony.Answer{Say: "Hold on.", Conference: &telephony.ConferenceAnswer{Name: "room-42", EndOnExit: true}, Next: "https://x/n"},
+			`<Response><Speak>Hold on.</Speak><Conference startConferenceOnEnter="true" endConferenceOnExit="true">room-42</Conference><Redirect method="POST">https://x/n</Redirect></Response>`},
 		{"everything", telephony.Answer{
-			Say: "Please hold.", Language: "en-US", Hangup: true,
-			Stream: &telephony.StreamAnswer{URL: "wss://x/s?a=1&b", StatusURL: "https://x/\"s\""},
-			Dial:   &telephony.DialAnswer{To: "+14155550199", CallerID: "+15005550006", Timeout: 19500 * time.Millisecond},
-		}, `<Response><Speak language="en-US">Please hold.</Speak><Stream bidirectional="true" keepCallAlive="true" contentType="audio/x-mulaw;rate=8000" statusCallbackUrl="https://x/&#34;s&#34;" statusCallbackMethod="POST">wss://x/s?a=1&amp;b</Stream>` +
-			`<Dial callerId="15005550006" timeout="20"><Number>14155550199</Number></Dial><Hangup/></Response>`},
+			Say: "Please hold.", Language: "en-US", Keys: "1", Hangup: true, Next: "https://x/n",
+			Stream:     &telephony.StreamAnswer{URL: "wss://x/s?a=1&b", StatusURL: "https://x/\"s\""},
+			Dial:       &telephony.DialAnswer{To: "+14155550199", CallerID: "+15005550006", Timeout: 19500 * time.Millisecond},
+			Conference: &telephony.ConferenceAnswer{Name: "a"},
+		}, `<Response><Speak language="en-US">Please hold.</Speak><DTMF async="false">1</DTMF>` +
+			`<Stream bidirectional="true" keepCallAlive="true" contentType="audio/x-mulaw;rate=8000" statusCallbackUrl="https://x/&#34;s&#34;" statusCallbackMethod="POST">wss://x/s?a=1&amp;b</Stream>` +
+			`<Dial callerId="15005550006" timeout="20"><Number>14155550199</Number></Dial>` +
+			`<Conference startConferenceOnEnter="true" endConferenceOnExit="false">a</Conference><Redirect method="POST">https://x/n</Redirect><Hangup/></Response>`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := written(t, testProvider(), &tt.answer); got != xmlHeader+tt.want {
-				t.Errorf("got  %s\nwant %s%s", got, xmlHeader, tt.want)
+			got := written(t, testProvider(), &tt.answer)
+			if got != markup.Header+tt.want {
+				t.Errorf("got  %s\nwant %s%s", got, markup.Header, tt.want)
+			}
+			if diff := cmp.Diff(answerTree(&tt.answer), markuptest.Parse(t, got)); diff != "" {
+				t.Errorf("parsed back (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAnswersThatCannotBeAreNotWritten(t *testing.T) {
+	for name, a := range map[string]telephony.Answer{
+		"keys that are none":        {Keys: `1</DTMF><Dial>`, Hangup: true},
+		"a conference without name": {Conference: &telephony.ConferenceAnswer{}},
+		"a conference of markup":    {Conference: &telephony.ConferenceAnswer{Name: "a</Conference>"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			if err := testProvider().WriteAnswer(w, &a); err == nil || !strings.HasPrefix(err.Error(), "plivo: answer: ") {
+				t.Errorf("error is %v", err)
+			}
+			if w.Body.Len() > 0 || len(w.Header()) > 0 {
+				t.Errorf("written: %v %s", w.Header(), w.Body)
 			}
 		})
 	}
@@ -67,11 +100,13 @@ func TestAnswersAreWhatPlivoDocuments(t *testing.T) {
 		name   string
 		p      *Provider
 		answer telephony.Answer
-		change *strings.Replacer // what we never ask for
+		change *strings.Replacer // what we never ask for, and what we say lest a default decide
 	}{
 		{"stream", testProvider(), telephony.Answer{Stream: socket}, strings.NewReplacer(` extraHeaders="agent=sales,callref=c-42"`, "")},
 		{"greeting_then_stream", wide, telephony.Answer{Say: "Please hold.", Stream: &telephony.StreamAnswer{URL: "wss://voice.example.com/plivo/stream/abc"}}, strings.NewReplacer("<Speak>Goodbye.</Speak>", "")},
-		{"transfer_dial", testProvider(), telephony.Answer{Dial: &telephony.DialAnswer{To: "+14155550199", CallerID: "+15005550006", Timeout: 20 * time.Second}}, strings.NewReplacer(` action="https://voice.example.com/plivo/dial-done" method="POST"`, "")},
+		{"transfer_dial", testProvider(), telephony.Answer{Dial: &telephony.DialAnswer{To: "+14155550199", CallerID: "+15005550006", Timeout: 20 * time.Second, ResultURL: "https://voice.example.com/plivo/dial-done"}}, strings.NewReplacer()},
+		{"conference", testProvider(), telephony.Answer{Conference: &telephony.ConferenceAnswer{Name: "room-42", EndOnExit: true}}, strings.NewReplacer(`<Conference `, `<Conference startConferenceOnEnter="true" `)},
+		{"dtmf", testProvider(), telephony.Answer{Keys: "1234#"}, strings.NewReplacer("<DTMF>", `<DTMF async="false">`)},
 		{"reject", testProvider(), telephony.Answer{Reject: telephony.RejectRefused}, strings.NewReplacer()},
 		{"busy", testProvider(), telephony.Answer{Reject: telephony.RejectBusy}, strings.NewReplacer()},
 		{"hangup", testProvider(), telephony.Answer{Hangup: true}, strings.NewReplacer()},
@@ -85,86 +120,75 @@ func TestAnswersAreWhatPlivoDocuments(t *testing.T) {
 	}
 }
 
-// node is a parsed element.
-type node struct {
-	Name     string
-	Attrs    map[string]string
-	Text     string
-	Children []node
-}
-
-func parseXML(text string) (node, error) {
-	d := xml.NewDecoder(strings.NewReader(text))
-	root := node{}
-	open := []*node{&root}
-	for {
-		token, err := d.Token()
-		if err == io.EOF {
-			return root, nil
-		}
-		if err != nil {
-			return root, err
-		}
-		top := open[len(open)-1]
-		switch token := token.(type) {
-		case xml.StartElement:
-			n := node{Name: token.Name.Local}
-			for _, a := range token.Attr {
-				if n.Attrs == nil {
-					n.Attrs = map[string]string{}
-				}
-				n.Attrs[a.Name.Local] = a.Value
-			}
-			top.Children = append(top.Children, n)
-			open = append(open, &top.Children[len(top.Children)-1])
-		case xml.EndElement:
-			open = open[:len(open)-1]
-		case xml.CharData:
-			top.Text += string(token)
-		}
+// answerTree is what Plivo shall find in an answer, told another way.
+func answerTree(a *telephony.Answer) []markuptest.Node {
+	e := markuptest.Element
+	if a.Reject != telephony.RejectNone {
+		reason := map[telephony.RejectReason]string{telephony.RejectBusy: "busy", telephony.RejectRefused: "rejected"}
+		return []markuptest.Node{e("Hangup", "", []string{"reason", reason[a.Reject]})}
 	}
-}
-
-// asXML is what XML 1.0 can hold of s (section 2.2).
-func asXML(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t', r == '\n', r == '\r', r >= 0x20 && r <= 0xD7FF, r >= 0xE000 && r <= 0xFFFD, r >= 0x10000:
-			return r
+	var all []markuptest.Node
+	if a.Say != "" {
+		all = append(all, e("Speak", a.Say, []string{"language", a.Language}))
+	}
+	if a.Keys != "" {
+		all = append(all, e("DTMF", a.Keys, []string{"async", "false"}))
+	}
+	if s := a.Stream; s != nil {
+		attrs := []string{"bidirectional", "true", "keepCallAlive", "true", "contentType", "audio/x-mulaw;rate=8000"}
+		if s.StatusURL != "" {
+			attrs = append(attrs, "statusCallbackUrl", s.StatusURL, "statusCallbackMethod", "POST")
 		}
-		return utf8.RuneError
-	}, s)
+		all = append(all, e("Stream", s.URL, attrs))
+	}
+	if d := a.Dial; d != nil {
+		attrs := []string{"callerId", strings.TrimPrefix(string(d.CallerID), "+"), "action", d.ResultURL}
+		if d.ResultURL != "" {
+			attrs = append(attrs, "method", "POST")
+		}
+		if d.Timeout > 0 {
+			attrs = append(attrs, "timeout", "20")
+		}
+		all = append(all, e("Dial", "", attrs, e("Number", strings.TrimPrefix(string(d.To), "+"), nil)))
+	}
+	if c := a.Conference; c != nil {
+		end := map[bool]string{true: "true", false: "false"}[c.EndOnExit]
+		all = append(all, e("Conference", c.Name, []string{"startConferenceOnEnter", "true", "endConferenceOnExit", end}))
+	}
+	if a.Next != "" {
+		all = append(all, e("Redirect", a.Next, []string{"method", "POST"}))
+	}
+	if a.Hangup {
+		all = append(all, e("Hangup", "", nil))
+	}
+	return all
 }
 
+// FuzzWriteAnswer puts hostile text into each field, with and without each part.
 func FuzzWriteAnswer(f *testing.F) {
-	f.Add("Hello", "en", "wss://x/s", "https://x/s", "+14155550199")
-	f.Add("</Speak><Dial>+1900</Dial>", `"/><x y="`, "wss://x/?a=1&b=2</Stream><Dial><Number>1900</Number></Dial>", "<![CDATA[ ]]>&#0;\xff", "</Number><Number>1900")
-	f.Fuzz(func(t *testing.T, say, language, address, status, to string) {
-		got, err := parseXML(written(t, testProvider(), &telephony.Answer{
-			Say: say, Language: language, Hangup: true,
-			Stream: &telephony.StreamAnswer{URL: address, StatusURL: status},
-			Dial:   &telephony.DialAnswer{To: telephony.Number(to)},
-		}))
-		if err != nil {
-			t.Fatal(err)
+	f.Add(uint8(0xFF), "Hello", "en", "1w#", "wss://x/s", "https://x/s", "+14155550199", "+15005550006", "https://x/r", "room", "https://x/n")
+	for i, text := range markuptest.Hostile {
+		f.Add(uint8(0xFF>>(i%3)), text, text, "", text, text, text, text, text, "room", text)
+		f.Add(uint8(0x7F), text, "", text, text, "", text, "", "", text, "")
+	}
+	f.Fuzz(func(t *testing.T, parts uint8, say, language, keys, address, status, to, callerID, result, room, next string) {
+		a := &telephony.Answer{Say: say, Language: language, Keys: keys, Next: next, Hangup: parts&1 != 0}
+		if parts&2 != 0 {
+			a.Stream = &telephony.StreamAnswer{URL: address, StatusURL: status}
 		}
-		var all []node
-		if say != "" {
-			speak := node{Name: "Speak", Text: asXML(say)}
-			if language != "" {
-				speak.Attrs = map[string]string{"language": asXML(language)}
+		if parts&4 != 0 {
+			a.Dial = &telephony.DialAnswer{To: telephony.Number(to), CallerID: telephony.Number(callerID), ResultURL: result}
+		}
+		if parts&8 != 0 {
+			a.Conference = &telephony.ConferenceAnswer{Name: room, EndOnExit: parts&16 != 0}
+		}
+		if markup.Check(a) != nil {
+			if err := testProvider().WriteAnswer(httptest.NewRecorder(), a); err == nil {
+				t.Error("an answer that cannot be is written")
 			}
-			all = append(all, speak)
+			return
 		}
-		attrs := map[string]string{"bidirectional": "true", "keepCallAlive": "true", "contentType": "audio/x-mulaw;rate=8000"}
-		if status != "" {
-			attrs["statusCallbackUrl"], attrs["statusCallbackMethod"] = asXML(status), "POST"
-		}
-		all = append(all,
-			node{Name: "Stream", Attrs: attrs, Text: asXML(address)},
-			node{Name: "Dial", Children: []node{{Name: "Number", Text: asXML(strings.TrimPrefix(to, "+"))}}},
-			node{Name: "Hangup"})
-		if diff := cmp.Diff(node{Children: []node{{Name: "Response", Children: all}}}, got); diff != "" {
+		if diff := cmp.Diff(answerTree(a), markuptest.Parse(t, written(t, testProvider(), a))); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 	})

@@ -5,19 +5,35 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	sdk "github.com/plivo/plivo-go/v7"
 
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
+// longestName is the most of a caller's name that Plivo takes, in characters.
+const longestName = 50
+
 // Dial asks Plivo to place one call, and returns the id of the request. Plivo
 // queues it and dials at the account's rate (two a second, unless raised), so
-// that it may ring much later.
+// that it may ring much later. Plivo cannot tell the end of a machine's greeting:
+// DetectBeep is left out. A CallerName that is too long and SIPHeaders that are
+// not made of letters and digits are refused here.
 func (p *Provider) Dial(ctx context.Context, req *telephony.DialRequest) (string, error) {
+	const op = "dial"
+	headers, ok := sipHeaders(req.SIPHeaders)
+	if !ok {
+		return "", p.refused(op, "SIP headers are letters and digits only")
+	}
+	if utf8.RuneCountInString(req.CallerName) > longestName {
+		return "", p.refused(op, "the caller's name is longer than 50 characters")
+	}
 	params := sdk.CallCreateParams{
 		From:         string(req.From),
 		To:           string(req.To),
@@ -30,6 +46,8 @@ func (p *Provider) Dial(ctx context.Context, req *telephony.DialRequest) (string
 		RingTimeout:  wholeSeconds(req.RingTimeout),
 		TimeLimit:    wholeSeconds(req.MaxDuration),
 		SendDigits:   req.SendDigits,
+		CallerName:   req.CallerName,
+		SipHeaders:   headers,
 	}
 	if req.StatusURL != "" {
 		params.RingURL, params.RingMethod = req.StatusURL, http.MethodPost
@@ -43,7 +61,7 @@ func (p *Provider) Dial(ctx context.Context, req *telephony.DialRequest) (string
 	var reply struct {
 		RequestUUID oneID `json:"request_uuid"`
 	}
-	x, err := p.send(ctx, "dial", http.MethodPost, "Call", params, &reply)
+	x, err := p.send(ctx, op, http.MethodPost, "Call", params, &reply)
 	if err != nil {
 		return "", refusal(err)
 	}
@@ -53,6 +71,26 @@ func (p *Provider) Dial(ctx context.Context, req *telephony.DialRequest) (string
 	}
 	p.dials.add(id, req.To)
 	return id, nil
+}
+
+// sipHeaders writes headers as Plivo takes them, by name.
+func sipHeaders(headers map[string]string) (list string, ok bool) {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		value := headers[name]
+		if !alphanumeric(name) || !alphanumeric(value) {
+			return "", false
+		}
+		pairs = append(pairs, name+"="+value)
+	}
+	return strings.Join(pairs, ","), true
+}
+
+var alphanumeric = of(1, 512, letters+digits)
+
+// refused is what Plivo would refuse.
+func (p *Provider) refused(op, why string) error {
+	return &telephony.Error{Provider: p.Name(), Op: op, Outcome: telephony.Rejected, Reason: telephony.ErrRefused, Message: why}
 }
 
 // oneID is an id that stands alone or as the only one in an array: Plivo answers
@@ -94,7 +132,8 @@ func refusal(err error) error {
 func wholeSeconds(d time.Duration) int64 { return int64((max(d, 0) + time.Second - 1) / time.Second) }
 
 // Hangup ends a call, also one that is queued or ringing. The id may be that of
-// the call or that of its dial.
+// the call or that of its dial. A call that is over, or that Plivo does not know,
+// is no error.
 func (p *Provider) Hangup(ctx context.Context, providerCallID string) error {
 	if err := p.checkID("hangup", providerCallID); err != nil {
 		return err
@@ -132,28 +171,6 @@ func (p *Provider) Hangup(ctx context.Context, providerCallID string) error {
 
 func (p *Provider) remove(ctx context.Context, path string) error {
 	_, err := p.send(ctx, "hangup", http.MethodDelete, path, nil, nil)
-	return err
-}
-
-// Transfer connects the person on the line to another number. Plivo takes no
-// instructions with the request: it asks t.AnswerURL for them, which has to
-// answer with a telephony.DialAnswer. Without an AnswerURL the error wraps
-// errors.ErrUnsupported.
-func (p *Provider) Transfer(ctx context.Context, providerCallID string, t *telephony.Transfer) error {
-	if err := p.checkID("transfer", providerCallID); err != nil {
-		return err
-	}
-	if t.AnswerURL == "" {
-		return &telephony.Error{
-			Provider: p.Name(), Op: "transfer",
-			Outcome: telephony.NotSent,
-			Reason:  telephony.ErrRefused,
-			Err:     errors.ErrUnsupported,
-		}
-	}
-	known, _ := p.dials.get(providerCallID)
-	params := sdk.CallUpdateParams{Legs: "aleg", AlegURL: t.AnswerURL, AlegMethod: http.MethodPost}
-	_, err := p.send(ctx, "transfer", http.MethodPost, "Call/"+cmp.Or(known.call, providerCallID), params, nil)
 	return err
 }
 

@@ -55,25 +55,26 @@ const (
 )
 
 var (
-	optionalID = func(v string) bool { return v == "" || isUUID(v) }
-	account    = func(v string) bool { return accountShape.MatchString(v) }
-	seconds    = of(0, 9, digits)
-	decimal    = of(0, 24, digits+".-")
-	statusWord = of(1, 24, lower+"-")
-	causeWord  = of(0, 64, upper+digits+"_-")
-	eventWord  = of(1, 40, letters)
-	phrase     = of(0, 80, letters+digits+" _-,()/'")
-	address    = of(0, 512, letters+digits+":/.-_~%")
-	flag       = func(v string) bool { return v == "" || strings.EqualFold(v, "true") || strings.EqualFold(v, "false") }
-	instant    = func(v string) bool { return v == "" || timeText(v) && !parseTime(v).IsZero() }
-	timeText   = of(10, 40, digits+" :.+-TZ")
-	direction  = func(v string) bool { return v == "inbound" || v == "outbound" }
-	plus       = func(v string) bool { return digitsOnly(strings.TrimPrefix(v, "+")) }
-	digitsOnly = of(1, 20, digits)
-	somebody   = of(0, 24, letters+"_")
-	party      = func(v string) bool { return plus(v) || somebody(v) || strings.HasPrefix(v, "sip:") && text(v) }
-	text       = func(v string) bool { return !strings.ContainsFunc(v, isControl) }
-	queryValue = of(0, 128, letters+digits+"_-~:/+@,% ")
+	optionalID  = func(v string) bool { return v == "" || isUUID(v) }
+	account     = func(v string) bool { return accountShape.MatchString(v) }
+	seconds     = of(0, 9, digits)
+	decimal     = of(0, 24, digits+".-")
+	statusWord  = of(1, 24, lower+"-")
+	causeWord   = of(0, 64, upper+digits+"_-")
+	eventWord   = of(1, 40, letters)
+	phrase      = of(0, 80, letters+digits+" _-,()/'")
+	address     = of(0, 512, letters+digits+":/.-_~%")
+	flag        = func(v string) bool { return v == "" || strings.EqualFold(v, "true") || strings.EqualFold(v, "false") }
+	instant     = func(v string) bool { return v == "" || timeText(v) && !parseTime(v).IsZero() }
+	timeText    = of(10, 40, digits+" :.+-TZ")
+	direction   = func(v string) bool { return v == "inbound" || v == "outbound" }
+	plus        = func(v string) bool { return digitsOnly(strings.TrimPrefix(v, "+")) }
+	digitsOnly  = of(1, 20, digits)
+	somebody    = of(0, 24, letters+"_")
+	party       = func(v string) bool { return plus(v) || somebody(v) || strings.HasPrefix(v, "sip:") && text(v) }
+	text        = func(v string) bool { return !strings.ContainsFunc(v, isControl) }
+	keysPressed = of(0, 64, digits+"*#")
+	queryValue  = of(0, 128, letters+digits+"_-~:/+@,% ")
 )
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7F }
@@ -101,21 +102,49 @@ var (
 		"From":         party,
 		"ParentAuthID": account,
 		"To":           party,
-	}, []string{"CallUUID", "Direction", "Event", "From", "To"}}
+	}, []string{"CallUUID", "Direction", "From", "To"}}
 
 	ofCall = ofAnything.with([]string{"CallStatus"}, map[string]shape{
-		"ALegRequestUUID":  optionalID,
-		"ALegUUID":         optionalID,
-		"BillRate":         decimal,
-		"CallStatus":       statusWord,
-		"CallerName":       text,
-		"ForwardedFrom":    party,
-		"RequestUUID":      optionalID,
-		"RouteType":        phrase,
-		"SIP-H-To":         text,
-		"STIRAttestation":  phrase,
-		"STIRVerification": phrase,
-		"SessionStart":     instant,
+		"ALegRequestUUID":   optionalID,
+		"ALegUUID":          optionalID,
+		"BillRate":          decimal,
+		"CallStatus":        statusWord,
+		"CallerName":        text,
+		"ForwardedFrom":     party,
+		"RequestUUID":       optionalID,
+		"RouteType":         phrase,
+		"SIP-H-To":          text,
+		"STIRAttestation":   phrase,
+		"STIRVerification":  phrase,
+		"ScheduledHangupId": optionalID,
+		"SessionStart":      instant,
+	})
+
+	// A machine that was found before Plivo asked what to do.
+	ofQuestion = ofCall.with(nil, map[string]shape{"Machine": flag})
+
+	// What became of a Dial, and what is told meanwhile.
+	ofDial = ofQuestion.with([]string{"DialALegUUID"}, map[string]shape{
+		"DialALegUUID":            isUUID,
+		"DialAction":              statusWord,
+		"DialBLegBillDuration":    seconds,
+		"DialBLegBillRate":        decimal,
+		"DialBLegDuration":        seconds,
+		"DialBLegFrom":            party,
+		"DialBLegHangupCause":     causeWord,
+		"DialBLegHangupCauseCode": seconds,
+		"DialBLegHangupCauseName": phrase,
+		"DialBLegHangupSource":    phrase,
+		"DialBLegPosition":        seconds,
+		"DialBLegStatus":          statusWord,
+		"DialBLegTo":              party,
+		"DialBLegTotalCost":       decimal,
+		"DialBLegUUID":            optionalID,
+		"DialDigitsMatch":         keysPressed,
+		"DialDigitsPressedBy":     statusWord,
+		"DialHangupCause":         causeWord,
+		"DialRingStatus":          flag,
+		"DialStatus":              statusWord,
 	})
 
 	ofEnd = ofCall.with(nil, map[string]shape{
@@ -133,18 +162,18 @@ var (
 		"TotalRate":                decimal,
 	})
 
-	ofMachine = ofCall.with([]string{"Machine"}, map[string]shape{"Machine": flag})
+	ofMachine = ofQuestion.with([]string{"Machine"}, nil)
 
-	ofStream = ofAnything.with([]string{"StreamID", "Timestamp"}, map[string]shape{
+	ofStream = ofAnything.with([]string{"Event", "StreamID", "Timestamp"}, map[string]shape{
 		"Duration":     seconds,
 		"StatusReason": phrase,
 		"StreamID":     isUUID,
 		"Timestamp":    instant,
 	})
 
-	ofRecording = grammar{ofCall.names, []string{"CallUUID", "Direction", "From", "To"}}.with(
+	ofRecording = grammar{ofCall.names, ofAnything.required}.with(
 		[]string{"RecordUrl", "RecordingID"}, map[string]shape{
-			"Digits":              of(0, 64, digits+"*#"),
+			"Digits":              keysPressed,
 			"RecordFile":          address,
 			"RecordUrl":           address,
 			"RecordingDuration":   decimal,
@@ -157,6 +186,7 @@ var (
 	// The record API writes the same in other names.
 	ofRecordAPI = grammar{map[string]shape{
 		"api_id":                isUUID,
+		"message":               phrase,
 		"call_uuid":             isUUID,
 		"record_url":            address,
 		"recording_duration":    decimal,
@@ -176,12 +206,14 @@ func grammarOf(values url.Values) grammar {
 		return ofMachine
 	case values.Has("StreamID"):
 		return ofStream
+	case values.Has("DialALegUUID"):
+		return ofDial
 	case values.Has("RecordingID"):
 		return ofRecording
 	case values.Has("call_uuid"):
 		return ofRecordAPI
 	}
-	return ofCall
+	return ofQuestion
 }
 
 // content is a webhook that can be read in one way only.
@@ -231,6 +263,13 @@ func (p *Provider) read(w *telephony.Webhook, s *signed) (*content, error) {
 	}
 	if c.fields["Direction"] == "inbound" && c.fields["RequestUUID"] != "" {
 		return nil, unverified("a call that came in was not dialed")
+	}
+	if c.fields["Direction"] == "inbound" && c.fields["Machine"] != "" {
+		return nil, unverified("who calls is not asked whether it is a machine")
+	}
+	// Who chooses a name before a call does not know what it will be called.
+	if leg := c.fields["DialALegUUID"]; leg != "" && leg != c.fields["CallUUID"] {
+		return nil, unverified("the dial is of another call")
 	}
 	if err := p.checkAccount(c.fields); err != nil {
 		return nil, err

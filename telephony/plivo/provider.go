@@ -1,5 +1,13 @@
 // Package plivo connects the telephone network through Plivo: its REST API, its
 // webhooks, its markup and its audio streams.
+//
+// A [Provider] needs an account or a subaccount and its token. What it can do,
+// its Powers tell. Errors of its methods are [*telephony.Error] values, unless a
+// method says otherwise: errors.Is tells the reason, and the Outcome whether
+// Plivo may have acted. Plivo has no codes for its refusals. At most one request
+// that changes something leaves for each call of a method, except that one about
+// a call which Plivo did not know is made once more when the call turns out to
+// have another id; none is ever redirected.
 package plivo
 
 import (
@@ -24,14 +32,21 @@ import (
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
-// DefaultBaseURL is where Plivo's REST API is.
-const DefaultBaseURL = "https://api.plivo.com"
+const (
+	// DefaultBaseURL is where Plivo's REST API is.
+	DefaultBaseURL = "https://api.plivo.com"
+	// DefaultMediaURL is where Plivo keeps recordings.
+	DefaultMediaURL = "https://media.plivo.com"
+)
 
 var _ interface {
 	telephony.Provider
 	telephony.Validator
+	telephony.Empowered
+	telephony.Redirector
 	telephony.Transferer
 	telephony.Finder
+	telephony.CallRecorder
 	stream.Protocol
 	stream.KeySender
 } = (*Provider)(nil)
@@ -75,6 +90,10 @@ type Provider struct {
 	// BaseURL is the address of the REST API. Empty means DefaultBaseURL. It
 	// must be https, except on a loopback address.
 	BaseURL string
+	// MediaURL is the address of recordings. Empty means DefaultMediaURL or, where
+	// BaseURL is set, the same as that. The credentials are sent there, so it must
+	// be https, except on a loopback address.
+	MediaURL string
 	// Timeout bounds one request to the REST API in all. Zero means 10 seconds.
 	Timeout time.Duration
 	// Transport sends the requests. Nil means one of our own, with at most 64
@@ -84,6 +103,7 @@ type Provider struct {
 
 	once    sync.Once
 	client  *guard.Client
+	files   *guard.Client // so that long downloads do not stand in the way of dials
 	builder *sdk.Client
 
 	dials  dials
@@ -91,14 +111,15 @@ type Provider struct {
 }
 
 // FromEnv returns a Provider with the settings in PLIVO_AUTH_ID,
-// PLIVO_AUTH_TOKEN (the token, then, after commas, previous ones) and
-// PLIVO_API_URL. What is missing or wrong, Validate tells.
+// PLIVO_AUTH_TOKEN (the token, then, after commas, previous ones), PLIVO_API_URL
+// and PLIVO_MEDIA_URL. What is missing or wrong, Validate tells.
 func FromEnv() *Provider {
 	token, previous, _ := strings.Cut(os.Getenv("PLIVO_AUTH_TOKEN"), ",")
 	p := &Provider{
 		AuthID:    os.Getenv("PLIVO_AUTH_ID"),
 		AuthToken: telephony.Secret(strings.TrimSpace(token)),
 		BaseURL:   os.Getenv("PLIVO_API_URL"),
+		MediaURL:  os.Getenv("PLIVO_MEDIA_URL"),
 	}
 	for t := range strings.SplitSeq(previous, ",") {
 		if t = strings.TrimSpace(t); t != "" {
@@ -110,6 +131,13 @@ func FromEnv() *Provider {
 
 // Name returns ProviderName, or "plivo".
 func (p *Provider) Name() string { return cmp.Or(p.ProviderName, "plivo") }
+
+// Powers are all but two: recordings that pause, and the beep of a machine.
+func (p *Provider) Powers() telephony.Powers {
+	return telephony.CanRedirect | telephony.CanConference | telephony.CanAnswerKeys | telephony.CanStreamKeys |
+		telephony.CanFind | telephony.CanRecord | telephony.CanDetectMachines |
+		telephony.CanSIPHeaders | telephony.CanCallerName
+}
 
 var (
 	nameShape    = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
@@ -149,10 +177,14 @@ func (p *Provider) Validate() error {
 	if err := checkBaseURL(p.baseURL()); err != nil {
 		wrong("BaseURL (PLIVO_API_URL) %w", err)
 	}
+	if err := checkBaseURL(p.mediaURL()); err != nil && p.MediaURL != "" {
+		wrong("MediaURL (PLIVO_MEDIA_URL) %w", err)
+	}
 	return errors.Join(problems...)
 }
 
-func (p *Provider) baseURL() string { return cmp.Or(p.BaseURL, DefaultBaseURL) }
+func (p *Provider) baseURL() string  { return cmp.Or(p.BaseURL, DefaultBaseURL) }
+func (p *Provider) mediaURL() string { return cmp.Or(p.MediaURL, p.BaseURL, DefaultMediaURL) }
 
 func checkBaseURL(raw string) error {
 	u, err := url.Parse(raw)
@@ -179,4 +211,5 @@ func isLoopback(host string) bool {
 func (p *Provider) CloseIdleConnections() {
 	p.once.Do(p.open)
 	p.client.CloseIdleConnections()
+	p.files.CloseIdleConnections()
 }

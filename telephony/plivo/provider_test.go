@@ -1,12 +1,14 @@
 package plivo
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/switchboard-voice/switchboard/audio"
+	"github.com/switchboard-voice/switchboard/stream"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
@@ -32,6 +34,7 @@ func TestValidateNamesTheFieldToMend(t *testing.T) {
 		{"a base URL in clear", func(p *Provider) { p.BaseURL = "http://api.example.com" }, "BaseURL"},
 		{"a base URL without a host", func(p *Provider) { p.BaseURL = "api.example.com" }, "BaseURL"},
 		{"a base URL with credentials", func(p *Provider) { p.BaseURL = "https://a:b@api.example.com" }, "BaseURL"},
+		{"a media URL in clear", func(p *Provider) { p.MediaURL = "http://media.example.com" }, "MediaURL"},
 		{"a name with a slash", func(p *Provider) { p.ProviderName = "a/b" }, "ProviderName"},
 		{"a negative timeout", func(p *Provider) { p.Timeout = -1 }, "Timeout"},
 	} {
@@ -50,11 +53,12 @@ func TestFromEnv(t *testing.T) {
 	t.Setenv("PLIVO_AUTH_ID", testAccount)
 	t.Setenv("PLIVO_AUTH_TOKEN", "token-1, token-2,token-3,")
 	t.Setenv("PLIVO_API_URL", "http://localhost:1")
+	t.Setenv("PLIVO_MEDIA_URL", "http://localhost:2")
 	p := FromEnv()
 	if err := p.Validate(); err != nil {
 		t.Error(err)
 	}
-	if p.AuthID != testAccount || p.AuthToken != "token-1" || p.BaseURL != "http://localhost:1" ||
+	if p.AuthID != testAccount || p.AuthToken != "token-1" || p.BaseURL != "http://localhost:1" || p.MediaURL != "http://localhost:2" ||
 		!reflect.DeepEqual(p.PreviousTokens, []telephony.Secret{"token-2", "token-3"}) {
 		t.Errorf("read %+v", p)
 	}
@@ -68,10 +72,29 @@ func TestFromEnv(t *testing.T) {
 }
 
 func TestProviderWithoutSettingsIsInvalid(t *testing.T) {
-	for _, name := range []string{"AUTH_ID", "AUTH_TOKEN", "API_URL"} {
+	for _, name := range []string{"AUTH_ID", "AUTH_TOKEN", "API_URL", "MEDIA_URL"} {
 		t.Setenv("PLIVO_"+name, "")
 	}
 	if FromEnv().Validate() == nil {
 		t.Error("no settings pass")
+	}
+}
+
+func TestPowersAgreeWithWhatIsThere(t *testing.T) {
+	p := testProvider()
+	_, redirector := any(p).(telephony.Redirector)
+	_, finder := any(p).(telephony.Finder)
+	_, recorder := any(p).(telephony.CallRecorder)
+	_, keys := any(p).(stream.KeySender)
+	pauses := !errors.Is(p.PauseRecording(t.Context(), testCall, testStream), errors.ErrUnsupported)
+	for power, has := range map[telephony.Powers]bool{
+		telephony.CanRedirect: redirector, telephony.CanFind: finder,
+		telephony.CanRecord: recorder, telephony.CanStreamKeys: keys,
+		telephony.CanPauseRecording: pauses, telephony.CanDetectBeep: false,
+		telephony.CanSIPHeaders: true, telephony.CanCallerName: true,
+	} {
+		if got := telephony.PowersOf(p).Has(power); got != has {
+			t.Errorf("%v: %t, want %t", power, got, has)
+		}
 	}
 }

@@ -18,11 +18,14 @@ import (
 // would send a POST three times, and report success.
 func (p *Provider) open() {
 	p.client = guard.New(p.Transport, p.Timeout)
+	p.files = guard.New(p.Transport, p.Timeout)
 	// It fails for a bad address only, and that is a constant of its own.
 	p.builder, _ = sdk.NewClient(p.AuthID, string(p.AuthToken), &sdk.ClientOptions{HttpClient: &http.Client{}})
 	// For an empty one it would look into the environment.
 	p.builder.AuthId, p.builder.AuthToken = p.AuthID, string(p.AuthToken)
 }
+
+var errBadURL = errors.New("bad base URL")
 
 // exchange is one request to the REST API and what came of it.
 type exchange struct {
@@ -43,7 +46,7 @@ func (p *Provider) send(ctx context.Context, op, method, path string, params, re
 	}
 	base, err := url.Parse(p.baseURL())
 	if err != nil {
-		return x, x.failure(&guard.Error{NotSent: true, Err: errors.New("bad base URL")})
+		return x, x.failure(&guard.Error{NotSent: true, Err: errBadURL})
 	}
 	req.URL.Scheme, req.URL.Host = base.Scheme, base.Host
 	req.URL.Path = strings.TrimSuffix(base.Path, "/") + req.URL.Path

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/switchboard-voice/switchboard/internal/guard/guardtest"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
@@ -118,21 +119,34 @@ func TestCapturedExchanges(t *testing.T) {
 	readFixture(t, "rest.json", &file)
 	full := *dialRequest
 	full.RingTimeout, full.MaxDuration, full.SendDigits = 30*time.Second, 10*time.Minute, "1w2w3"
-	full.MachineDetection, full.MachineURL = true, "https://voice.example.com/plivo/amd"
+	full.MachineDetection, full.MachineURL, full.DetectBeep = true, "https://voice.example.com/plivo/amd", true
+	full.CallerName, full.SIPHeaders = "Acme", map[string]string{"Test2": "v2", "Test1": "v1"}
 
 	// What we never ask for, and what we ask for otherwise.
 	adapt := map[string]func(map[string]any){
+		"record_start": func(m map[string]any) { m["callback_method"] = "POST" },
 		"create_call": func(m map[string]any) {
-			for _, name := range []string{"fallback_url", "caller_name", "machine_detection_time", "sip_headers"} {
+			for _, name := range []string{"fallback_url", "machine_detection_time"} {
 				delete(m, name)
 			}
+			m["sip_headers"] = "Test1=v1,Test2=v2" // the prefix is Plivo's
 			m["ring_url"], m["hangup_url"] = full.StatusURL, full.StatusURL
 			for _, name := range []string{"ring_method", "hangup_method", "machine_detection_method"} {
 				m[name] = "POST"
 			}
 		},
 	}
+	const recording = "c2186400-1c8c-11e4-a664-0026b945b52b"
 	do := map[string]func(p *Provider, ctx context.Context) error{
+		"record_start": func(p *Provider, ctx context.Context) error {
+			id, err := p.StartRecording(ctx, testCall, &telephony.RecordRequest{MaxDuration: time.Hour, StatusURL: "https://voice.example.com/plivo/rec"})
+			if id != recording {
+				return fmt.Errorf("id %q, %w", id, err)
+			}
+			return err
+		},
+		"record_stop":      func(p *Provider, ctx context.Context) error { return p.StopRecording(ctx, testCall, recording) },
+		"recording_delete": func(p *Provider, ctx context.Context) error { return p.DeleteRecording(ctx, recording) },
 		"create_call": func(p *Provider, ctx context.Context) error {
 			id, err := p.Dial(ctx, &full)
 			if id != testRequest {
@@ -149,7 +163,7 @@ func TestCapturedExchanges(t *testing.T) {
 		},
 		"hangup": func(p *Provider, ctx context.Context) error { return p.Hangup(ctx, testCall) },
 		"transfer": func(p *Provider, ctx context.Context) error {
-			return p.Transfer(ctx, testCall, &telephony.Transfer{To: "+14155550199", AnswerURL: "https://voice.example.com/plivo/transfer"})
+			return p.Redirect(ctx, testCall, "https://voice.example.com/plivo/transfer")
 		},
 	}
 	for _, x := range file.Exchanges {
@@ -542,8 +556,147 @@ func TestStatusOfACallThatIsGone(t *testing.T) {
 	if len(r.asked) != 3 {
 		t.Errorf("asked %v", r.asked)
 	}
-	if err := p.Transfer(t.Context(), testCall, &telephony.Transfer{AnswerURL: "https://x"}); !errors.Is(err, telephony.ErrCallGone) {
-		t.Errorf("transfer: %v, want ErrCallGone", err)
+}
+
+// deeds are what is done to a call or a recording, by the names that errors give
+// them.
+func deeds(p *Provider, call, recording string) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"hangup":   func(ctx context.Context) error { return p.Hangup(ctx, call) },
+		"status":   func(ctx context.Context) error { _, err := p.Status(ctx, call); return err },
+		"redirect": func(ctx context.Context) error { return p.Redirect(ctx, call, "https://x/next") },
+		"transfer": func(ctx context.Context) error {
+			return p.Transfer(ctx, call, &telephony.Transfer{To: "+14155550199", AnswerURL: "https://x/next"})
+		},
+		"start recording": func(ctx context.Context) error {
+			_, err := p.StartRecording(ctx, call, &telephony.RecordRequest{})
+			return err
+		},
+		"stop recording":   func(ctx context.Context) error { return p.StopRecording(ctx, call, recording) },
+		"delete recording": func(ctx context.Context) error { return p.DeleteRecording(ctx, recording) },
+		"open recording": func(ctx context.Context) error {
+			f, err := p.OpenRecording(ctx, recording)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = io.Copy(io.Discard, f)
+			return err
+		},
+	}
+}
+
+func TestWhatIsGone(t *testing.T) {
+	_, p := newCarrier(t, new(route).ServeHTTP)
+	for name, deed := range deeds(p, testCall, testStream) {
+		err := deed(t.Context())
+		if name == "hangup" || name == "stop recording" || name == "delete recording" {
+			if err != nil {
+				t.Errorf("%s: %v, want success", name, err)
+			}
+			continue
+		}
+		var e *telephony.Error
+		if !errors.As(err, &e) || e.Reason != telephony.ErrCallGone || e.Op != name || strings.Contains(err.Error(), testAccount) {
+			t.Errorf("%s: %v, want ErrCallGone and no account", name, err)
+		}
+	}
+}
+
+// Plivo says of all of them that there is no such call.
+func TestCallThatIsOverIsToldFromOneThatIsNotAnswered(t *testing.T) {
+	const live = "GET Call/" + testCall + "/?status=live"
+	const byDial = "GET Call/" + testRequest + "/?status=queued"
+	shown := func(status, call string) string {
+		return `{"call_status":"` + status + `","call_uuid":"` + call + `","request_uuid":"` + testRequest + `","direction":"outbound","from":"15005550001","to":"14155550100"}`
+	}
+	for _, tt := range []struct {
+		name    string
+		id      string
+		dialed  bool
+		replies map[string]string
+		reason  error // nil for success
+	}{
+		{"ringing", testCall, false, map[string]string{live: shown("ringing", testCall)}, telephony.ErrCallState},
+		{"queued", testRequest, false, map[string]string{byDial: shown("queued", testRequest)}, telephony.ErrCallState},
+		{"over", testCall, false, map[string]string{"GET Call/" + testCall + "/": captured(t, "call_detail_record")}, telephony.ErrCallGone},
+		{"unknown", testCall, false, nil, telephony.ErrCallGone},
+		{"over while we asked", testCall, false, map[string]string{live: shown("in-progress", testCall)}, telephony.ErrCallGone},
+		{"answered, under another id", testRequest, true, map[string]string{
+			"GET Call/?status=live": `{"calls":["` + testCall + `"]}`, live: shown("in-progress", testCall),
+			"POST Call/" + testCall + "/":          `{"message":"call transfered"}`,
+			"POST Call/" + testCall + "/Record/":   `{"recording_id":"` + testStream + `"}`,
+			"DELETE Call/" + testCall + "/Record/": "204",
+		}, nil},
+	} {
+		for _, name := range []string{"redirect", "transfer", "start recording", "stop recording"} {
+			t.Run(tt.name+" "+name, func(t *testing.T) {
+				r := &route{replies: tt.replies}
+				_, p := newCarrier(t, r.ServeHTTP)
+				if tt.dialed {
+					p.dials.add(testRequest, "+14155550100")
+				}
+				err := deeds(p, tt.id, testStream)[name](t.Context())
+				reason := tt.reason
+				if name == "stop recording" && reason == telephony.ErrCallGone {
+					reason = nil // there is nothing to stop
+				}
+				if reason == nil {
+					if err != nil {
+						t.Errorf("error is %v after %q", err, r.asked)
+					}
+					return
+				}
+				var e *telephony.Error
+				if !errors.As(err, &e) || e.Reason != reason || e.Op != name || e.Outcome != telephony.Rejected {
+					t.Errorf("error is %v, want %v, after %q", err, reason, r.asked)
+				}
+			})
+		}
+	}
+}
+
+func TestWhatPlivoHasNotGotDoesNotLeave(t *testing.T) {
+	c, p := newCarrier(t, reply(202, `{}`))
+	for _, err := range []error{
+		p.PauseRecording(t.Context(), testCall, testStream),
+		p.ResumeRecording(t.Context(), testCall, testStream),
+		p.Transfer(t.Context(), testCall, &telephony.Transfer{To: "+14155550199"}),
+	} {
+		if !errors.Is(err, errors.ErrUnsupported) || telephony.OutcomeOf(err) != telephony.NotSent {
+			t.Errorf("error is %v, want ErrUnsupported, not sent", err)
+		}
+	}
+	if n := c.requests.Load(); n != 0 {
+		t.Errorf("%d requests, want none", n)
+	}
+}
+
+func TestDialsThatPlivoWouldRefuseDoNotLeave(t *testing.T) {
+	c, p := newCarrier(t, reply(201, dialed1))
+	for name, change := range map[string]func(r *telephony.DialRequest){
+		"a long name":                  func(r *telephony.DialRequest) { r.CallerName = strings.Repeat("é", 51) },
+		"a header with an equals sign": func(r *telephony.DialRequest) { r.SIPHeaders = map[string]string{"a": "b=c"} },
+		"a header with a comma":        func(r *telephony.DialRequest) { r.SIPHeaders = map[string]string{"a": "b,To=1"} },
+		"a header with a hyphen":       func(r *telephony.DialRequest) { r.SIPHeaders = map[string]string{"X-PH-A": "b"} },
+		"a header with a line break":   func(r *telephony.DialRequest) { r.SIPHeaders = map[string]string{"a": "b\r\nTo: x"} },
+		"a header without a name":      func(r *telephony.DialRequest) { r.SIPHeaders = map[string]string{"": "b"} },
+		"a header without a value":     func(r *telephony.DialRequest) { r.SIPHeaders = map[string]string{"a": ""} },
+	} {
+		req := *dialRequest
+		change(&req)
+		_, err := p.Dial(t.Context(), &req)
+		if !errors.Is(err, telephony.ErrRefused) || telephony.OutcomeOf(err) != telephony.Rejected {
+			t.Errorf("%s: error is %v, want refused", name, err)
+		}
+	}
+	if n := c.requests.Load(); n != 0 {
+		t.Errorf("%d requests, want none", n)
+	}
+	req := *dialRequest
+	req.CallerName = strings.Repeat("é", 50)
+	if _, err := p.Dial(t.Context(), &req); err != nil {
+		t.Errorf("a name of 50 characters: %v", err)
 	}
 }
 
@@ -554,23 +707,19 @@ func TestStatusOfAnotherCallIsRefused(t *testing.T) {
 	}
 }
 
-func TestTransferNeedsAnAddress(t *testing.T) {
-	c, p := newCarrier(t, reply(202, `{}`))
-	err := p.Transfer(t.Context(), testCall, &telephony.Transfer{To: "+14155550199"})
-	if !errors.Is(err, errors.ErrUnsupported) || telephony.OutcomeOf(err) != telephony.NotSent || c.requests.Load() != 0 {
-		t.Errorf("error is %v after %d requests", err, c.requests.Load())
-	}
-}
-
 func TestIDsThatAreNoneDoNotLeave(t *testing.T) {
 	c, p := newCarrier(t, reply(200, `{}`))
-	for _, id := range []string{"", "x", "../../Account", testCall + "/x", testCall[:35], testCall[:35] + "%", strings.ReplaceAll(testCall, "-", "0")} {
-		_, statusErr := p.Status(t.Context(), id)
-		for _, err := range []error{p.Hangup(t.Context(), id), statusErr, p.Transfer(t.Context(), id, &telephony.Transfer{AnswerURL: "x"})} {
-			if !errors.Is(err, telephony.ErrCallGone) || telephony.OutcomeOf(err) != telephony.Rejected {
-				t.Errorf("%q: error is %v", id, err)
-			}
+	refused := func(id, name string, err error) {
+		if !errors.Is(err, telephony.ErrCallGone) || telephony.OutcomeOf(err) != telephony.Rejected {
+			t.Errorf("%s of %q: error is %v", name, id, err)
 		}
+	}
+	for _, id := range []string{"", "x", "../../Account", testCall + "/x", testCall[:35], testCall[:35] + "%", strings.ReplaceAll(testCall, "-", "0")} {
+		for name, deed := range deeds(p, id, id) {
+			refused(id, name, deed(t.Context()))
+		}
+		refused(id, "stop recording", p.StopRecording(t.Context(), testCall, id))
+		refused(id, "stop recording", p.StopRecording(t.Context(), id, testStream))
 	}
 	if n := c.requests.Load(); n != 0 {
 		t.Errorf("%d requests, want none", n)
@@ -697,27 +846,19 @@ func TestRequestsGoToTheBaseURLOnly(t *testing.T) {
 	}
 }
 
-func TestFailuresLeaveNothingBehind(t *testing.T) {
-	c, p := newCarrier(t, reply(500, strings.Repeat("<p>x</p>", 1000)))
-	dial := func() {
-		if _, err := p.Dial(t.Context(), dialRequest); telephony.OutcomeOf(err) != telephony.Ambiguous {
-			t.Fatal(err)
+func TestStormOfFailuresLeavesNothingBehind(t *testing.T) {
+	guardtest.Storm(t, 10000, func(address string) (func(int) error, func()) {
+		p := testProvider()
+		p.BaseURL, p.Timeout = address, 50*time.Millisecond
+		all := deeds(p, testCall, testStream)
+		all["dial"] = func(ctx context.Context) error { _, err := p.Dial(ctx, dialRequest); return err }
+		all["find"] = func(ctx context.Context) error { _, err := p.Find(ctx, dialRequest, time.Now()); return err }
+		for _, forgiving := range []string{"hangup", "stop recording", "delete recording"} {
+			delete(all, forgiving) // for which a 404 is success
 		}
-	}
-	dial()
-	before := runtime.NumGoroutine()
-	for range 2000 {
-		dial()
-	}
-	if grown := runtime.NumGoroutine() - before; grown > 4 {
-		t.Errorf("2,000 failures left %d goroutines", grown)
-	}
-	if n := c.conns.Load(); n > 4 {
-		t.Errorf("2,000 failures opened %d connections", n)
-	}
-	if n := c.creates.Load(); n != 2001 {
-		t.Errorf("%d creates, want 2001", n)
-	}
+		names := slices.Sorted(maps.Keys(all))
+		return func(n int) error { return all[names[n%len(names)]](t.Context()) }, p.CloseIdleConnections
+	})
 }
 
 func TestParallelDialsShareConnections(t *testing.T) {

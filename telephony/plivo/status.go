@@ -50,7 +50,8 @@ func (c *callReply) created() time.Time { return parseTime(cmp.Or(c.InitiationTi
 // Status asks Plivo how a call stands. The id may be that of the call or that of
 // its dial. Plivo shows live calls, ended ones and queued ones apart, so it can
 // take three requests or, for a dial whose call is not known, some more. For a
-// few seconds after its end a call may be in none of these places.
+// few seconds after its end a call may be in none of these places. For a call
+// that Plivo does not know the error wraps ErrCallGone.
 func (p *Provider) Status(ctx context.Context, providerCallID string) (telephony.Event, error) {
 	if err := p.checkID("status", providerCallID); err != nil {
 		return telephony.Event{}, err

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -13,10 +12,11 @@ import (
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
-// ParseEvent reads a webhook about a call: a request for instructions, a report
-// of ringing or of the end, the result of machine detection, a stream or a
-// recording callback. Plivo may report an end at the address that is asked for
-// instructions: look at the Status first.
+// ParseEvent reads a webhook about a call: a request for instructions, the result
+// of a Dial, a report of ringing or of the end, the result of machine detection,
+// a stream or a recording callback, by POST or GET. Plivo may report an end at
+// the address that is asked for instructions: look at the Status first. Words
+// that are not known leave their field empty and stand in Fields.
 //
 // Beyond the signature it asks that the webhook concern this account and that
 // its parameters be known and readable in one way only; otherwise the error
@@ -49,28 +49,73 @@ func (p *Provider) ParseEvent(w *telephony.Webhook) (telephony.Event, error) {
 		Sequence:       -1,
 		Fields:         f,
 	}
-	switch f["Event"] {
-	case "StartApp", "Ring":
-	case "Hangup":
+	switch {
+	case f["Event"] == "Hangup":
 		e.At = parseTime(f["EndTime"])
 		e.Duration = secondsOf(f["Duration"])
 		e.Cause = cmp.Or(f["HangupCause"], f["HangupCauseCode"])
 		if f["HangupCauseCode"] == machineCode {
 			e.AnsweredBy = telephony.AnsweredByMachine
 		}
-	case "MachineDetection":
-		e.AnsweredBy = answerers[strings.ToLower(f["Machine"])]
+	case f["StreamID"] != "":
+		e.StreamStatus = f["Event"]
+		e.At = parseTime(f["Timestamp"])
 	default:
-		switch {
-		case f["StreamID"] != "":
-			e.StreamStatus = f["Event"]
-			e.At = parseTime(f["Timestamp"])
-		case f["RecordingID"] == "" && f["recording_id"] == "":
-			return telephony.Event{}, fmt.Errorf("plivo: %w: %q", telephony.ErrUnknownEvent, f["Event"])
-		}
+		// What stands in Event when Plivo asks for instructions depends on why it
+		// asks, and not all of its words are documented.
+		e.AnsweredBy = answerers[strings.ToLower(f["Machine"])]
+		e.Dialed = statuses[f["DialStatus"]]
+		e.Recording, e.At = recordingOf(f)
 	}
 	p.dials.learn(e.RequestID, e.ProviderCallID)
 	return e, nil
+}
+
+// recordingOf returns what is told of a recording, and when that was; nil if
+// nothing is. XML and API write the same in other names. The first report about
+// a session that is recorded comes at its beginning, with durations of -1.
+func recordingOf(f map[string]string) (*telephony.RecordingReport, time.Time) {
+	id := cmp.Or(f["RecordingID"], f["recording_id"])
+	if id == "" {
+		return nil, time.Time{}
+	}
+	r := &telephony.RecordingReport{
+		ID:     id,
+		Status: telephony.RecordingCompleted,
+		URL:    cmp.Or(f["RecordUrl"], f["record_url"]),
+	}
+	seconds, secondsTold := decimalOf(cmp.Or(f["RecordingDuration"], f["recording_duration"]))
+	millis, millisTold := decimalOf(cmp.Or(f["RecordingDurationMs"], f["recording_duration_ms"]))
+	if secondsTold && seconds < 0 || millisTold && millis < 0 {
+		r.Status = telephony.RecordingInProgress
+		return r, millisTime(cmp.Or(f["RecordingStartMs"], f["recording_start_ms"]))
+	}
+	if r.Duration = time.Duration(millis) * time.Millisecond; !millisTold {
+		r.Duration = time.Duration(seconds) * time.Second
+	}
+	return r, millisTime(cmp.Or(f["RecordingEndMs"], f["recording_end_ms"]))
+}
+
+// mostDecimal is more than any number of milliseconds that Plivo has to tell,
+// also since 1970, and a time.Duration holds it.
+const mostDecimal = 1 << 42
+
+// decimalOf reads a number like "345100.00000", without its fraction.
+func decimalOf(s string) (n int64, ok bool) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(f >= -mostDecimal && f <= mostDecimal) {
+		return 0, false
+	}
+	return int64(f), true
+}
+
+// millisTime is a time in milliseconds since 1970; the zero Time if it is none.
+func millisTime(s string) time.Time {
+	n, ok := decimalOf(s)
+	if !ok || n <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
 }
 
 // statuses leaves out what is not known, which makes it StatusUnknown.
