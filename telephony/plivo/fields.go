@@ -124,7 +124,9 @@ var (
 	ofQuestion = ofCall.with(nil, map[string]shape{"Machine": flag})
 
 	// What became of a Dial, and what is told meanwhile.
-	ofDial = ofQuestion.with([]string{"DialALegUUID"}, map[string]shape{
+	ofDial = ofQuestion.with([]string{"DialALegUUID"}, dialNames)
+
+	dialNames = map[string]shape{
 		"DialALegUUID":            isUUID,
 		"DialAction":              statusWord,
 		"DialBLegBillDuration":    seconds,
@@ -145,7 +147,7 @@ var (
 		"DialHangupCause":         causeWord,
 		"DialRingStatus":          flag,
 		"DialStatus":              statusWord,
-	})
+	}
 
 	ofEnd = ofCall.with(nil, map[string]shape{
 		"AnswerTime":               instant,
@@ -387,7 +389,9 @@ func (c *content) check(g grammar) error {
 		count++
 		b.WriteString(c.headers)
 	}
-	most, ways := longestReading(b.String(), g.with(nil, map[string]shape{sipHeader: text}).names)
+	// The name of a caller stands just before what became of a Dial, and could
+	// hold all of it: then it would be a question like any other.
+	most, ways := longestReading(b.String(), g.with(nil, dialNames).with(nil, map[string]shape{sipHeader: text}).names)
 	if most != count || ways != 1 {
 		return unverified("its parameters can be divided in another way")
 	}
