@@ -27,6 +27,9 @@ const (
 type dialect interface {
 	// ServeHTTP is the REST API.
 	ServeHTTP(w http.ResponseWriter, r *http.Request)
+	// creates reports whether a request is one to create a call.
+	creates(r *http.Request) bool
+	refuse(w http.ResponseWriter, e *apiError)
 	// callID and streamID return new identifiers.
 	callID() string
 	streamID() string
@@ -130,6 +133,7 @@ type call struct {
 	ended      time.Time
 	ending     *ending
 	answeredBy string
+	detection  time.Duration // how long it took to find that
 	talk       *Talk
 	interrupt  context.CancelFunc // makes it leave what it does
 	update     *update            // what it shall do then; nil for nothing else
@@ -302,9 +306,13 @@ func (c *call) ring() (Behavior, bool) {
 	if !c.answer(phone) {
 		return b, false
 	}
-	if b.Talk != nil {
+	do := b.Talk
+	if b.Voicemail != nil {
+		do = b.Voicemail.talk
+	}
+	if do != nil {
 		// After Close there is nobody to talk to.
-		_ = c.carrier.start(func() { b.Talk(c.talk) })
+		_ = c.carrier.start(func() { do(c.talk) })
 	}
 	return b, true
 }
@@ -355,13 +363,23 @@ func (c *call) detect(o order, b Behavior) {
 		return
 	}
 	who := b.AnsweredBy
-	if who == "" {
+	switch {
+	case who != "":
+	case b.Voicemail != nil:
+		who = "machine_start"
+	default:
 		who = "human"
 	}
+	took := detectionTime(who)
 	if who == "machine_start" && o.detectEnd {
 		who = "machine_end_beep"
+		if b.Voicemail != nil {
+			took = length(len(b.Voicemail.greeting()))
+		}
 	}
-	took := detectionTime(who)
+	c.mu.Lock()
+	c.detection = took
+	c.mu.Unlock()
 	after := took
 	if c.faults.DetectionDelay > 0 {
 		after += c.faults.DetectionDelay

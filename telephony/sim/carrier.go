@@ -132,6 +132,7 @@ type Carrier struct {
 	live      int
 	made      uint64 // calls ever made
 	creates   int    // requests to create a call
+	requests  int    // others, that a fault has decided about
 	phones    map[string]*Phone
 	lines     map[string]Line
 	otherwise Behavior
@@ -227,7 +228,17 @@ func loopback(host string) bool {
 }
 
 // ServeHTTP is the REST API.
-func (c *Carrier) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.dialect.ServeHTTP(w, r) }
+func (c *Carrier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	fault := c.requestFault(r)
+	if !fault.replaces() && fault.Delay <= 0 {
+		c.dialect.ServeHTTP(w, r)
+		return
+	}
+	c.fire(FaultRequest)
+	if problem := fault.serve(w, r, c.dialect); problem != nil {
+		c.dialect.refuse(w, problem)
+	}
+}
 
 // AccountSID is the name of the account.
 func (c *Carrier) AccountSID() string { return c.config.AccountSID }
@@ -268,7 +279,7 @@ func (c *Carrier) Otherwise(b Behavior) {
 }
 
 // SetFaults replaces the faults for calls and requests that begin from now on. A
-// call keeps those that it began with.
+// call keeps those that it began with. See [Phone.SetFaults] for those of one call.
 func (c *Carrier) SetFaults(f Faults) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -402,6 +413,13 @@ func (c *Carrier) add(l *call) error {
 	c.made++
 	l.ordinal = c.made
 	l.faults = c.faults
+	number := l.to
+	if l.direction == telephony.Inbound {
+		number = l.from
+	}
+	if f := c.phones[number].ownFaults(); f != nil {
+		l.faults = *f
+	}
 	l.post.call = l
 	l.post.chance = l.faults.chance(l.ordinal, 0)
 	c.live++

@@ -17,6 +17,9 @@ type Faults struct {
 	// Create decides about each request to create a call; n counts them from 1.
 	// Nil means that all go well. It is called by many goroutines at once.
 	Create func(n int) CreateFault
+	// Request decides likewise about each other request to the REST API: n counts
+	// them from 1. Accept carries the request out all the same.
+	Request func(n int, r *http.Request) CreateFault
 
 	// Chances of each callback about the status of a call, and about a recording.
 	CallbackLost      float64 // never sent
@@ -39,6 +42,8 @@ type Faults struct {
 	MarkLate    float64
 	// MarkDelay is how late; zero means 500 ms.
 	MarkDelay time.Duration
+	// FirstMarkLost loses the first mark of each stream, as Plivo was seen to do.
+	FirstMarkLost bool
 
 	// Chances of each 20 ms of audio towards the application.
 	FrameLost    float64 // numbered, but not sent
@@ -54,6 +59,16 @@ type Faults struct {
 	// CutAfter closes the socket of a stream this long after its start, with
 	// neither stop nor close message. Zero means never, here and below.
 	CutAfter time.Duration
+	// StopAfter sends the stop message this long after the start of a stream, and
+	// closes its socket without a close message. The call goes on after the stream.
+	StopAfter time.Duration
+	// ReconnectAfter closes the socket as CutAfter does, and connects the call
+	// anew: with the start message of a new stream on a new socket.
+	ReconnectAfter time.Duration
+	// StallAfter makes the carrier send nothing for StallTime, and then all that is
+	// due at once. It reads on. A zero StallTime means 3 seconds.
+	StallAfter time.Duration
+	StallTime  time.Duration
 	// HalfOpenAfter makes the carrier neither send nor read any more, with the
 	// socket left open until the call is over.
 	HalfOpenAfter time.Duration
@@ -66,6 +81,11 @@ type Faults struct {
 // The names under which Carrier.Fired counts.
 const (
 	FaultCreate            = "create"
+	FaultRequest           = "request"
+	FaultMarkFirst         = "mark-first"
+	FaultStop              = "stop"
+	FaultReconnect         = "reconnect"
+	FaultStall             = "stall"
 	FaultCallbackLost      = "callback-lost"
 	FaultCallbackDoubled   = "callback-doubled"
 	FaultCallbackReordered = "callback-reordered"
@@ -87,12 +107,13 @@ const (
 	FaultSecondStart       = "second-start"
 )
 
-// A CreateFault is what goes wrong with one request to create a call. The zero
+// A CreateFault is what goes wrong with one request to the REST API. The zero
 // CreateFault is nothing.
 type CreateFault struct {
-	// Accept places the call all the same, if the request is a good one.
+	// Accept places the call all the same, or does what else is asked for, if the
+	// request is a good one.
 	Accept bool
-	// Delay is waited for before the reply, and before the call is placed
+	// Delay is waited for before the reply, and before the request is carried out
 	// unless Accept is set.
 	Delay time.Duration
 	// Cut closes the connection instead of a reply.
@@ -147,6 +168,20 @@ func FirstCreates(faults ...CreateFault) func(n int) CreateFault {
 			return faults[n-1]
 		}
 		return CreateFault{}
+	}
+}
+
+// Bursts returns a Create function under which the API has bad times, in which
+// it answers each request with one of some faults, and good ones. Bad is the part
+// of requests in bad times, from 0 to 1, and length how many requests one lasts. One
+// seed gives one course of events.
+func Bursts(seed uint64, bad float64, length int, faults ...CreateFault) func(n int) CreateFault {
+	length = max(1, length)
+	return func(n int) CreateFault {
+		if len(faults) == 0 || rand.New(rand.NewPCG(seed, uint64(n/length))).Float64() >= bad {
+			return CreateFault{}
+		}
+		return faults[rand.New(rand.NewPCG(^seed, uint64(n))).IntN(len(faults))]
 	}
 }
 

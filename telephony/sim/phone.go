@@ -36,10 +36,13 @@ type Behavior struct {
 	// hangs up. Every method of a Talk returns when the call is over; Talk must
 	// then return soon.
 	Talk func(t *Talk)
+	// Voicemail is what answers, if it is not nil, in place of Talk.
+	Voicemail *Voicemail
 	// AnsweredBy is what machine detection finds, in Twilio's words: "human",
-	// "machine_start", "fax", "unknown". Empty means "human". A "machine_start"
-	// is reported as "machine_end_beep" to those who wait for the end of the
-	// greeting.
+	// "machine_start", "fax", "unknown". Empty means "human", or "machine_start"
+	// for a Voicemail. A "machine_start" is reported as "machine_end_beep" to
+	// those who wait for the end of the greeting: after the beep of a Voicemail,
+	// and after 4.1 seconds otherwise.
 	AnsweredBy string
 }
 
@@ -63,6 +66,7 @@ type Phone struct {
 
 	mu      sync.Mutex
 	set     *Behavior
+	faults  *Faults
 	talks   []*Talk
 	handed  int // talks that NextTalk has returned
 	changed chan struct{}
@@ -91,6 +95,25 @@ func (p *Phone) behavior() Behavior {
 	p.carrier.mu.Lock()
 	defer p.carrier.mu.Unlock()
 	return p.carrier.otherwise
+}
+
+// SetFaults sets what goes wrong with calls to and from this phone that are placed
+// from now on, in place of the faults of the carrier. Those of requests to the REST
+// API are always the carrier's.
+func (p *Phone) SetFaults(f Faults) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults = &f
+}
+
+// ownFaults returns the faults of a phone, if it has any of its own. P may be nil.
+func (p *Phone) ownFaults() *Faults {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.faults
 }
 
 // add remembers t.

@@ -43,13 +43,21 @@ func (t *plivo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "Could not verify your access level for that URL.\nYou have to login with proper credentials")
 		return
 	}
-	switch problem := t.serve(w, r); {
-	case problem == nil:
-	case problem.message == "":
-		writeJSON(w, problem.status, struct{}{})
-	default:
-		writeJSON(w, problem.status, t.reply(map[string]any{"error": problem.message}))
+	if problem := t.serve(w, r); problem != nil {
+		t.refuse(w, problem)
 	}
+}
+
+func (t *plivo) refuse(w http.ResponseWriter, problem *apiError) {
+	if problem.message == "" {
+		writeJSON(w, problem.status, struct{}{})
+		return
+	}
+	writeJSON(w, problem.status, t.reply(map[string]any{"error": problem.message}))
+}
+
+func (*plivo) creates(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/Call/")
 }
 
 func (t *plivo) authorized(r *http.Request) bool {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -71,6 +72,68 @@ func (c *Carrier) create(w http.ResponseWriter, r *http.Request, place func() (m
 	}
 	writeJSON(w, http.StatusCreated, placed)
 	return nil
+}
+
+// requestFault is what goes wrong with a request, as far as it does not create a
+// call.
+func (c *Carrier) requestFault(r *http.Request) CreateFault {
+	c.mu.Lock()
+	choose := c.faults.Request
+	if choose == nil || c.dialect.creates(r) {
+		c.mu.Unlock()
+		return CreateFault{}
+	}
+	c.requests++
+	n := c.requests
+	c.mu.Unlock()
+	return choose(n, r)
+}
+
+// serve answers a request as the fault says.
+func (f *CreateFault) serve(w http.ResponseWriter, r *http.Request, api http.Handler) *apiError {
+	var usual heldReply
+	if f.Accept {
+		api.ServeHTTP(&usual, r)
+	}
+	// The request's context ends when the client gives up, or this carrier.
+	if !sleep(r.Context(), f.Delay) {
+		panic(http.ErrAbortHandler) // which closes the connection
+	}
+	switch {
+	case f.replaces():
+		return f.reply(w)
+	case f.Accept:
+		usual.send(w)
+	default:
+		api.ServeHTTP(w, r)
+	}
+	return nil
+}
+
+// A heldReply is an answer that is not sent yet.
+type heldReply struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (h *heldReply) Header() http.Header {
+	if h.header == nil {
+		h.header = make(http.Header)
+	}
+	return h.header
+}
+
+func (h *heldReply) WriteHeader(status int) { h.status = status }
+
+func (h *heldReply) Write(b []byte) (int, error) { return h.body.Write(b) }
+
+func (h *heldReply) send(w http.ResponseWriter) {
+	maps.Copy(w.Header(), h.header)
+	if h.status != 0 {
+		w.WriteHeader(h.status)
+	}
+	_, _ = w.Write(h.body.Bytes()) // the client has gone
 }
 
 // reply answers as the fault says.

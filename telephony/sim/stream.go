@@ -116,6 +116,22 @@ type connect struct {
 }
 
 func (v *connect) perform(ctx context.Context, c *call) (*instruction, error) {
+	s, err := v.stream(c)
+	if err != nil {
+		return nil, err
+	}
+	if v.aside {
+		return nil, c.carrier.start(func() { s.runAll(ctx) })
+	}
+	s.runAll(ctx)
+	if ctx.Err() != nil {
+		return nil, nil
+	}
+	return v.action, nil
+}
+
+// stream returns a stream that is not connected yet.
+func (v *connect) stream(c *call) (*stream, error) {
 	c.mu.Lock()
 	c.streams++
 	n := c.streams
@@ -133,17 +149,22 @@ func (v *connect) perform(ctx context.Context, c *call) (*instruction, error) {
 	s.language = c.dialect.talk(s)
 	s.ear = c.talking().ear
 	s.mouth = &c.talking().mouth
-	if err := s.resample(); err != nil {
-		return nil, err
-	}
-	if v.aside {
-		return nil, c.carrier.start(func() { s.run(ctx) })
-	}
+	return s, s.resample()
+}
+
+// runAll is the life of a stream, and of the one that takes its place if it is
+// connected anew.
+func (s *stream) runAll(ctx context.Context) {
 	s.run(ctx)
-	if ctx.Err() != nil {
-		return nil, nil
+	if !s.again || ctx.Err() != nil {
+		return
 	}
-	return v.action, nil
+	next, err := s.connect.stream(s.call)
+	if err != nil {
+		return // as it was with the first one
+	}
+	next.second = true
+	next.run(ctx)
 }
 
 // resample makes the stream carry another rate than the phone's, if it does.
@@ -180,7 +201,11 @@ type stream struct {
 	held    [][]byte      // messages that are held
 	release time.Time     // of held
 	late    []mark
-	mute    bool // sends nothing any more
+	mute    bool      // sends nothing any more
+	stalled time.Time // sends nothing before that
+	marked  bool      // a mark was due
+	again   bool      // another stream takes its place
+	second  bool      // it has taken the place of another one
 	plan    []planned
 	buf     []byte
 	due     []mark
@@ -320,7 +345,21 @@ func (s *stream) schedule() {
 			}})
 		}
 	}
-	at(s.faults.CutAfter, FaultCut, func() { _ = s.conn.NetConn().Close() })
+	cut := func() { _ = s.conn.NetConn().Close() }
+	at(s.faults.StopAfter, FaultStop, func() {
+		if stop := s.stop(nil); len(stop) > 0 {
+			_ = s.write(stop) // it is cut in any case
+		}
+		cut()
+	})
+	if !s.second {
+		at(s.faults.ReconnectAfter, FaultReconnect, func() {
+			s.again = true
+			cut()
+		})
+	}
+	at(s.faults.StallAfter, FaultStall, func() { s.stalled = time.Now().Add(orElse(s.faults.StallTime, 3*time.Second)) })
+	at(s.faults.CutAfter, FaultCut, cut)
 	at(s.faults.DeafAfter, FaultDeaf, s.stopReading)
 	at(s.faults.HalfOpenAfter, FaultHalfOpen, func() {
 		s.stopReading()
@@ -353,6 +392,10 @@ func (s *stream) serve(ctx context.Context) error {
 				at = l.at
 			}
 		}
+		keys := s.keys
+		if at.Before(s.stalled) {
+			at, keys = s.stalled, nil
+		}
 		for _, p := range s.plan {
 			if p.at.Before(at) {
 				at = p.at
@@ -365,7 +408,7 @@ func (s *stream) serve(ctx context.Context) error {
 			return nil
 		case <-s.gone:
 			return s.reason()
-		case k := <-s.keys:
+		case k := <-keys:
 			err = s.send(s.key(s.buf[:0], k))
 		case <-changed:
 		case <-timer.C:
@@ -406,6 +449,9 @@ func (s *stream) act(now time.Time) error {
 		s.plan = append(s.plan[:i], s.plan[i+1:]...)
 		do()
 	}
+	if now.Before(s.stalled) {
+		return nil
+	}
 	if err := s.sendMarks(now); err != nil {
 		return err
 	}
@@ -444,6 +490,11 @@ func (s *stream) sendMarks(now time.Time) error {
 			if err := s.send(s.cleared(s.buf[:0])); err != nil {
 				return err
 			}
+			continue
+		}
+		if s.faults.FirstMarkLost && !s.marked {
+			s.marked = true
+			s.call.carrier.fire(FaultMarkFirst)
 			continue
 		}
 		lost, doubled, late := s.chance.hits(s.faults.MarkLost), s.chance.hits(s.faults.MarkDoubled), s.chance.hits(s.faults.MarkLate)

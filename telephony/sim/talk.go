@@ -23,9 +23,10 @@ type Talk struct {
 	mouth    mouth
 	saying   sync.Mutex // one thing is said at a time
 
-	mu    sync.Mutex
-	keys  string            // heard
-	press func(keys string) // where keys go; nil if nobody hears them
+	mu        sync.Mutex
+	keys      string            // heard
+	press     func(keys string) // where keys go; nil if nobody hears them
+	recording time.Time         // when a voicemail has begun to; zero for none
 }
 
 func newTalk(c *call, p *Phone, answer time.Time) *Talk {

@@ -87,12 +87,12 @@ func (t *twilio) patience() *patience { return &twilioPatience }
 // question is what an application is told that is asked what to do.
 func (t *twilio) question(c *call, ins instruction) url.Values {
 	c.mu.Lock()
-	status, who := c.status, c.answeredBy
+	status, who, took := c.status, c.answeredBy, c.detection
 	c.mu.Unlock()
 	params := t.base(c, status)
 	if who != "" {
 		params.Set("AnsweredBy", who)
-		params.Set("MachineDetectionDuration", millis(detectionTime(who)))
+		params.Set("MachineDetectionDuration", millis(took))
 	}
 	maps.Copy(params, ins.more)
 	return params

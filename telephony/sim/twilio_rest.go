@@ -45,7 +45,11 @@ func (*twilio) refuse(w http.ResponseWriter, e *apiError) {
 	})
 }
 
-// ServeHTTP serves the resource of calls.
+func (*twilio) creates(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/Calls.json")
+}
+
+// ServeHTTP serves the resources of calls, recordings and conferences.
 func (t *twilio) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if problem := t.serve(w, r); problem != nil {
 		t.refuse(w, problem)
