@@ -27,6 +27,8 @@ var rooms = map[string]struct {
 	"stream":                     {[]string{"audio", "internal/wheel"}, []string{"github.com/gorilla/websocket"}, "sound over WebSockets, whoever calls"},
 	"routing":                    {[]string{"telephony"}, nil, "decides by numbers"},
 	"recording":                  {[]string{"audio"}, nil, "keeps sound"},
+	"stream/streamtest":          {[]string{"audio", "stream"}, nil, "judges media protocols"},
+	"telephony/telephonytest":    {[]string{"telephony"}, nil, "judges carriers"},
 	"recording/recordingtest":    {[]string{"audio", "recording"}, nil, "judges storages and recorders"},
 	"transcript":                 {[]string{"audio"}, nil, "turns sound into words"},
 	"transcript/transcripttest":  {[]string{"audio", "transcript"}, nil, "judges transcribers"},
