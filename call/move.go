@@ -376,6 +376,9 @@ func (l *live) moved(before life) (back bool) {
 	l.streaming = now.Stream == streamOpen || now.Stream == streamFlowing
 	if now.Away != before.Away {
 		l.expects = now.Away == awayBack || now.Away == awayLost
+		if now.Away == awayLost { // some carriers come back to where they were
+			l.svc.tokens.restoreLast(l, time.Now())
+		}
 	}
 	m := l.move
 	if m == nil {

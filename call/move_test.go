@@ -296,6 +296,15 @@ func TestCallerLeavesDuringAWarmTransfer(t *testing.T) {
 
 // A stream that breaks is replaced, and the conversation goes on.
 func TestStreamThatBreaksIsReplaced(t *testing.T) {
+	for name, faults := range map[string]sim.Faults{
+		"the carrier asks what to do": {CutAfter: 2 * time.Second},
+		"the carrier connects again":  {ReconnectAfter: 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) { testStreamThatBreaks(t, faults) })
+	}
+}
+
+func testStreamThatBreaks(t *testing.T, faults sim.Faults) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, call.AgentFunc(func(ctx context.Context, s *call.Session) error {
 			if h, _ := s.Speak(tone(440, 4*time.Second)).Wait(ctx); h.Status != call.HeardCut || h.Duration < time.Second {
@@ -306,7 +315,7 @@ func TestStreamThatBreaksIsReplaced(t *testing.T) {
 				t.Errorf("what was said then was heard %v, %v", h, err)
 			}
 			return err
-		}), func(c *call.Config) { c.StreamGrace = 5 * time.Second }, sim.Faults{CutAfter: 2 * time.Second})
+		}), func(c *call.Config) { c.StreamGrace = 5 * time.Second }, faults)
 		var talk *sim.Talk
 		o.Phone(callee).Behave(sim.Behavior{Ring: time.Second, Talk: func(k *sim.Talk) { talk = k; <-k.Done() }})
 		c := o.wait(o.place(call.Options{Record: true}).ID)

@@ -72,6 +72,15 @@ func (t *tokens) restore(l *live, token string, now time.Time) {
 	t.pending[token] = ticket{call: l, expires: now.Add(tokenLife)}
 }
 
+// restoreLast makes the last token of a call good once more.
+func (t *tokens) restoreLast(l *live, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l.token != "" && !l.revoked {
+		t.pending[l.token] = ticket{call: l, expires: now.Add(tokenLife)}
+	}
+}
+
 // revoke forgets the token of a call that is over, and makes no more for it.
 func (t *tokens) revoke(l *live) {
 	t.mu.Lock()
