@@ -46,6 +46,7 @@ var rooms = map[string]struct {
 	"internal/jsonscan/jsontest": {[]string{"internal/jsonscan", "stream"}, nil, "judges decoders of JSON"},
 	"internal/markup":            {[]string{"telephony"}, nil, "the XML that carriers are answered with"},
 	"internal/markup/markuptest": {nil, nil, "reads that XML back"},
+	"internal/openapitest":       {nil, nil, "checks an adapter against its carrier's description"},
 	"internal/memnet":            {nil, nil, "a network in memory"},
 	"internal/wheel":             {nil, nil, "timers for many streams"},
 }
