@@ -418,7 +418,20 @@ func TestSignedJSONIsAboutNoCall(t *testing.T) {
 // and a repeated one is known by its ID, whatever its headers say.
 func TestForgedAndReshapedWebhooks(t *testing.T) {
 	counts := make(map[string]int)
-	for name, c := range capturedWebhooks(t) {
+	all := capturedWebhooks(t)
+	// The end of a call that was recorded as a whole.
+	ended := all["status_busy"]
+	ended.Params = maps.Clone(ended.Params)
+	maps.Copy(ended.Params, map[string]string{
+		"CallStatus": "completed", "RecordingSid": testRecording, "RecordingDuration": "7",
+		"RecordingUrl": "https://api.twilio.com/2010-04-01/Accounts/" + testAccount + "/Recordings/" + testRecording,
+	})
+	w := signed(testToken, ended.URL, formOf(ended))
+	ended.Body = string(w.Body)
+	ended.Headers = map[string]string{"Content-Type": w.Header.Get("Content-Type"), "X-Twilio-Signature": w.Header.Get("X-Twilio-Signature")}
+	all["the end of a recorded call"] = ended
+
+	for name, c := range all {
 		original, err := testProvider().ParseEvent(c.webhook())
 		if err != nil {
 			t.Fatal(err)
