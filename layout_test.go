@@ -25,7 +25,7 @@ var rooms = map[string]struct {
 	"telephony":                  {nil, nil, "the words of the telephone network need the standard library only"},
 	"telephony/numbering":        {[]string{"telephony"}, []string{"github.com/nyaruka/phonenumbers"}, "the numbering plans of the world, which are heavy"},
 	"stream":                     {[]string{"audio", "internal/wheel"}, []string{"github.com/gorilla/websocket"}, "sound over WebSockets, whoever calls"},
-	"routing":                    {[]string{"telephony"}, nil, "decides by numbers"},
+	"routing":                    {[]string{"telephony", "internal/wallclock"}, nil, "decides by numbers, agents and hours"},
 	"recording":                  {[]string{"audio"}, nil, "keeps sound"},
 	"stream/streamtest":          {[]string{"audio", "stream"}, nil, "judges media protocols"},
 	"telephony/telephonytest":    {[]string{"telephony"}, nil, "judges carriers"},
@@ -48,6 +48,7 @@ var rooms = map[string]struct {
 	"internal/markup/markuptest": {nil, nil, "reads that XML back"},
 	"internal/openapitest":       {nil, nil, "checks an adapter against its carrier's description"},
 	"internal/memnet":            {nil, nil, "a network in memory"},
+	"internal/wallclock":         {nil, nil, "when clocks show a time"},
 	"internal/wheel":             {nil, nil, "timers for many streams"},
 }
 

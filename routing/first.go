@@ -1,47 +1,25 @@
 package routing
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // First asks routers in order and takes the first decision. A router that fails
 // is passed over, and its error stands in Decision.Failed. If none decides, the
 // error wraps ErrNoRoute and all that failed.
-func First(routers ...Router) Router {
-	return RouterFunc(func(ctx context.Context, req *Request) (Decision, error) {
-		var failed []error
-		for _, r := range routers {
-			d, err := r.Route(ctx, req)
-			if err == nil {
-				d.Failed = append(failed, d.Failed...)
-				return d, nil
-			}
-			failed = append(failed, failures(err)...)
+func First(routers ...Router) Router { return first(routers) }
+
+type first []Router
+
+func (f first) Route(ctx context.Context, req *Request) (Decision, error) {
+	q := inquiry{trace: make([]Step, 0, len(f))}
+	for _, r := range f {
+		if d, ok := q.ask(ctx, r, req); ok {
+			return d, nil
 		}
-		if failed == nil {
-			return Decision{}, ErrNoRoute
-		}
-		return Decision{}, &undecidedError{failed}
-	})
-}
-
-// undecidedError is ErrNoRoute of a First some of whose routers failed.
-type undecidedError struct{ failed []error }
-
-func (e *undecidedError) Error() string { return errors.Join(e.Unwrap()...).Error() }
-
-func (e *undecidedError) Unwrap() []error { return append([]error{ErrNoRoute}, e.failed...) }
-
-// failures are the failures that the error of a router tells of: none if it
-// only has no opinion, several if it is a First itself.
-func failures(err error) []error {
-	var undecided *undecidedError
-	switch {
-	case errors.As(err, &undecided):
-		return undecided.failed
-	case errors.Is(err, ErrNoRoute):
-		return nil
 	}
-	return []error{err}
+	return Decision{}, q.err()
 }
+
+func (f first) policy() string { return "first" }
+
+// Validate validates each router.
+func (f first) Validate() error { return validate(f...) }

@@ -1,7 +1,13 @@
 // Package routing decides which agent answers a call.
 //
-// A [Router] is one question with one answer. Small routers are put together
-// with [First]; the last one usually is [Always].
+// A [Router] is one question with one answer. Small ones are put together: a
+// [First] asks several in order, [During] asks within opening hours, [IfFree]
+// heeds whether an agent has room for one more call. The last one usually is
+// [Always].
+//
+// Whatever a policy of the host's does, the call is not lost: one that fails,
+// panics or names nobody is passed over and told of in Decision.Failed. What
+// each of them said is in Decision.Trace.
 package routing
 
 import (
@@ -12,7 +18,8 @@ import (
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
-// ErrNoRoute is returned by a Router that has no opinion about a call.
+// ErrNoRoute is returned by a Router that has no opinion about a call. See
+// [Pass] for one that says why.
 var ErrNoRoute = errors.New("routing: no route")
 
 // Request describes a call that wants an agent.
@@ -20,7 +27,15 @@ type Request struct {
 	CallID   string
 	From, To telephony.Number
 	Provider string    // the name of the carrier it came by
-	At       time.Time // when it came
+	At       time.Time // when it came; zero is now
+}
+
+// at is when the call came.
+func (r *Request) at() time.Time {
+	if r.At.IsZero() {
+		return time.Now()
+	}
+	return r.At
 }
 
 // Decision says who answers.
@@ -33,6 +48,12 @@ type Decision struct {
 	// Failed are the errors of routers that were asked before and could not
 	// tell. A lookup that fails does not lose the call, but it is reported.
 	Failed []error
+	// Trace is what each policy said, in the order in which they were asked.
+	Trace []Step
+	// Lease is the place that the call takes up, if places are counted. Whoever
+	// took the decision releases it when the call is over, or does not come about.
+	// Nil: there is nothing to release.
+	Lease Lease
 }
 
 // Router decides which agent answers a call.
@@ -58,15 +79,4 @@ func (a Always) Route(context.Context, *Request) (Decision, error) {
 	return Decision{AgentID: string(a), Reason: "default"}, nil
 }
 
-// ByNumber sends a call to the agent that belongs to the number that was
-// called. The map must not change once calls come in.
-type ByNumber map[telephony.Number]string
-
-// Route returns the agent of req.To, or ErrNoRoute.
-func (m ByNumber) Route(_ context.Context, req *Request) (Decision, error) {
-	agent, ok := m[req.To]
-	if !ok {
-		return Decision{}, ErrNoRoute
-	}
-	return Decision{AgentID: agent, Reason: "number " + req.To.String()}, nil
-}
+func (a Always) policy() string { return "default" }

@@ -70,7 +70,7 @@ func TestFirst(t *testing.T) {
 					t.Errorf("the error %q does not tell of %q", err, want)
 				}
 			}
-			if tt.failed == nil && err != routing.ErrNoRoute {
+			if tt.failed == nil && err.Error() != routing.ErrNoRoute.Error() {
 				t.Errorf("the error is %q", err)
 			}
 		})
