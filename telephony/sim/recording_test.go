@@ -74,8 +74,10 @@ func TestRecordingHasWhatWasSaidAndHeard(t *testing.T) {
 				a.documents(map[string]string{"in": stream})
 				far := audio.AppendDecode(nil, audio.MuLaw, audio.AppendEncode(nil, audio.MuLaw, flat(1, 1800)))[0]
 				a.media = func(s *socket) {
-					time.Sleep(2 * time.Second)
-					s.play(flat(8000, far))
+					a.wg.Go(func() {
+						time.Sleep(2 * time.Second)
+						s.play(flat(8000, far))
+					})
 					s.drain()
 				}
 				talk := a.join(them, "in")
