@@ -25,8 +25,11 @@ type WAV struct {
 	Others []Storage
 
 	// Buffer is how far, in time, a recording may be ahead of its disk before
-	// audio is dropped, and how far one track may lag behind the other. It
-	// costs 32 kB of memory a second and call at 8 kHz. Zero means 10 seconds.
+	// audio is dropped, and how far one track may lag behind the other: at first,
+	// and later twice as far as it did so far, and three quarters of a second in
+	// any case. It costs 32 kB of memory a second and call at 8 kHz, as far as
+	// it is needed, which in a usual call is a second of it. Zero means 10
+	// seconds.
 	Buffer time.Duration
 	// Sync is how often what was written is handed to the device, which bounds
 	// what a loss of power takes; the end of the process takes no more than half

@@ -293,6 +293,90 @@ func TestWAVKeepsALongCallAsItWas(t *testing.T) {
 	}
 }
 
+func TestWAVRingIsAsLongAsTheCallNeedsIt(t *testing.T) {
+	both := func(sink *wavSink, from, to int) {
+		for i := from; i < to; i++ {
+			sink.WriteFrame(frame(audio.Inbound, 160*i, 160))
+			sink.WriteFrame(frame(audio.Outbound, 160*i, 160))
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	tests := []struct {
+		name string
+		do   func(sink *wavSink)
+		want time.Duration // of the ring at the end
+		lost time.Duration
+	}{
+		{"both speak", func(sink *wavSink) { both(sink, 0, 1000) }, time.Second, 0},
+		{"the agent is silent for long", func(sink *wavSink) {
+			both(sink, 0, 10)
+			for i := range 500 {
+				sink.WriteFrame(frame(audio.Inbound, 160*(10+i), 160))
+				time.Sleep(20 * time.Millisecond)
+			}
+			both(sink, 510, 520)
+		}, time.Second, 0},
+		{"the agent has yet to speak", func(sink *wavSink) {
+			for i := range 200 {
+				sink.WriteFrame(frame(audio.Inbound, 160*i, 160))
+				time.Sleep(20 * time.Millisecond)
+			}
+			sink.WriteFrame(frame(audio.Outbound, 0, 160))
+		}, 4 * time.Second, 0},
+		{"a muted caller returns, and what it heard comes after that", func(sink *wavSink) {
+			both(sink, 0, 100)
+			time.Sleep(5 * time.Second)
+			sink.WriteFrame(frame(audio.Inbound, 160*350, 160))
+			for i := range 250 {
+				sink.WriteFrame(frame(audio.Outbound, 160*(100+i), 160))
+			}
+			time.Sleep(time.Second)
+			both(sink, 351, 400)
+		}, 8 * time.Second, 0},
+		{"the agent begins to lag far, and loses what it was late at first", func(sink *wavSink) {
+			both(sink, 0, 100)
+			for i := range 400 {
+				sink.WriteFrame(frame(audio.Inbound, 160*(100+i), 160))
+				if i >= 150 {
+					sink.WriteFrame(frame(audio.Outbound, 160*(100+i-150), 160))
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		}, 8 * time.Second, 2*time.Second + 20*time.Millisecond},
+		{"the disk is slow", func(sink *wavSink) {
+			for i := range 120 { // at once: nothing is written meanwhile
+				sink.WriteFrame(frame(audio.Inbound, 160*i, 160))
+				sink.WriteFrame(frame(audio.Outbound, 160*i, 160))
+			}
+			time.Sleep(time.Second)
+			both(sink, 120, 400)
+		}, 4 * time.Second, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var st Memory
+				sink := record(t, &WAV{Storage: &st})
+				tt.do(sink)
+				rec, w := finish(t, &st, sink, 0)
+				if got := audio.Duration(int(sink.size), rate); got != tt.want || len(sink.ring) != frameBytes*int(sink.size) {
+					t.Errorf("the ring holds %v, want %v", got, tt.want)
+				}
+				if rec.Dropped != tt.lost {
+					t.Errorf("Dropped is %v, want %v", rec.Dropped, tt.lost)
+				}
+				for side, track := range w.tracks {
+					for pos, v := range track {
+						if v != 0 && v != value(audio.Track(side), pos) {
+							t.Fatalf("track %d, sample %d is %d", side, pos, v)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestWAVIsReadByTheAudioPackage(t *testing.T) {
 	var st Memory
 	sink := record(t, &WAV{Storage: &st})

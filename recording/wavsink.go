@@ -19,13 +19,26 @@ const (
 
 	// publishGrace bounds publishing when Close did not wait for it.
 	publishGrace = 10 * time.Second
+
+	// firstRing is what a ring holds at first, and minReach how far behind the
+	// other a track is expected at least.
+	firstRing = time.Second
+	minReach  = 750 * time.Millisecond
 )
+
+// scratches are what is being written to files. They are borrowed for a flush.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
 // wavSink records one call. The newest stretch of the recording lies in a ring
 // of stereo samples into which WriteFrame puts both tracks at their places. The
 // goroutine of run copies what is new from there into the file; where one track
 // lags behind, that stretch is written once more. So nothing waits for a silent
 // track, and the file is never behind by more than one flush.
+//
+// The ring grows to what it must hold, WAV.Buffer at most: what is not in the
+// file yet, and as much before the head as a track may still fill. That is all
+// of Buffer while a track has not been heard at all, and then twice as much as a
+// track was ever late. So the ring of a usual call holds a second.
 //
 // Positions count stereo samples from the start of the stream.
 type wavSink struct {
@@ -39,9 +52,12 @@ type wavSink struct {
 	done    chan struct{}        // closed when run has ended
 
 	mu      sync.Mutex
-	ring    []int16 // interleaved; position p lies at p modulo ring length
-	size    int64   // positions that the ring holds
-	head    int64   // end of what is known; the ring holds what is before it
+	ring    []byte // as in a file; position p lies at p modulo size
+	size    int64  // positions that the ring has room for
+	bound   int64  // and at most, when it has grown
+	head    int64  // end of what is known …
+	tail    int64  // … and its beginning: the ring holds what is between
+	late    int64  // how far behind the head a frame has come
 	tracks  [channels]wavTrack
 	dropped int64 // samples, both tracks
 	full    bool  // audio was refused because a WAV file cannot be longer
@@ -54,19 +70,23 @@ type wavSink struct {
 
 	// Of run alone.
 	file    File
-	scratch []byte
-	written int64 // end of what the file holds
+	scratch []byte // during a flush
+	written int64  // end of what the file holds
 	synced  time.Time
 	dirty   bool // something was written since
 }
 
 // wavTrack is what one side of the recording has of its own. The samples from
 // first to next are in the ring and not yet in the file.
-type wavTrack struct{ first, next int64 }
+type wavTrack struct {
+	first, next int64
+	heard       bool
+}
 
 func newWAVSink(w *WAV, info Info, file File) *wavSink {
 	rate := info.Format.Rate
-	size := audio.Samples(cmp.Or(w.Buffer, defaultBuffer), rate)
+	bound := audio.Samples(cmp.Or(w.Buffer, defaultBuffer), rate)
+	size := min(bound, audio.Samples(firstRing, rate))
 	return &wavSink{
 		rate:      rate,
 		startedAt: info.StartedAt,
@@ -74,11 +94,11 @@ func newWAVSink(w *WAV, info Info, file File) *wavSink {
 		pending:   make(chan struct{}, 1),
 		stop:      make(chan context.Context, 1),
 		done:      make(chan struct{}),
-		ring:      make([]int16, channels*size),
+		ring:      make([]byte, frameBytes*size),
 		size:      int64(size),
+		bound:     int64(bound),
 		kept:      -1,
 		file:      file,
-		scratch:   make([]byte, frameBytes*audio.Samples(flushEvery, rate)),
 		synced:    time.Now(),
 	}
 }
@@ -122,11 +142,13 @@ func (s *wavSink) believable(at time.Duration) bool {
 // samples it took.
 func (s *wavSink) place(side int, pos int64, pcm []int16) int {
 	t := &s.tracks[side]
-	if early := max(t.next, s.head-s.size) - pos; early > 0 {
+	t.heard = true
+	s.late = max(s.late, min(s.head-pos, s.bound))
+	if early := max(t.next, s.tail) - pos; early > 0 {
 		pcm = pcm[min(early, int64(len(pcm))):]
 		pos += early
 	}
-	limit := s.oldest(pos) + s.size
+	limit := s.oldest(pos) + s.bound
 	if limit > maxFrames {
 		limit = maxFrames
 		s.full = s.full || pos+int64(len(pcm)) > limit
@@ -136,6 +158,7 @@ func (s *wavSink) place(side int, pos int64, pcm []int16) int {
 		return 0
 	}
 	end := pos + int64(len(pcm))
+	s.makeRoom(pos, end)
 	s.advance(end)
 	if t.first == t.next {
 		t.first = pos
@@ -144,22 +167,19 @@ func (s *wavSink) place(side int, pos int64, pcm []int16) int {
 
 	at := int(pos % s.size)
 	n := min(len(pcm), int(s.size)-at)
-	copySide(s.ring[channels*at+side:], pcm[:n])
-	copySide(s.ring[side:], pcm[n:])
-	if t.next-t.first > s.size/4 || end-s.oldest(end) > s.size/4*3 {
+	putSide(s.ring[frameBytes*at:], side, pcm[:n])
+	putSide(s.ring, side, pcm[n:])
+	if t.next-t.first > s.bound/4 || end-s.oldest(end) > s.bound/4*3 {
 		s.wake()
 	}
 	return len(pcm)
 }
 
-// copySide copies samples to every second place of dst.
-func copySide(dst, src []int16) {
-	if len(src) == 0 {
-		return
-	}
-	dst = dst[:channels*(len(src)-1)+1]
+// putSide writes the samples of one side, as a WAV file has them.
+func putSide(dst []byte, side int, src []int16) {
+	dst = dst[:frameBytes*len(src)]
 	for i, v := range src {
-		dst[channels*i] = v
+		binary.LittleEndian.PutUint16(dst[frameBytes*i+2*side:], uint16(v))
 	}
 }
 
@@ -174,6 +194,36 @@ func (s *wavSink) oldest(pos int64) int64 {
 	return pos
 }
 
+// makeRoom has the ring grow if the head is to move to end, and a frame that
+// begins at pos is to be put there.
+func (s *wavSink) makeRoom(pos, end int64) {
+	keep := max(s.tail, min(s.oldest(pos), s.head-s.reach()))
+	need := min(max(s.head, end)-keep, s.bound)
+	if need <= s.size {
+		return
+	}
+	size := s.size
+	for size < need {
+		size = min(2*size, s.bound)
+	}
+	ring := make([]byte, frameBytes*size)
+	for p := s.tail; p < s.head; {
+		from, to := s.ring[frameBytes*(p%s.size):], ring[frameBytes*(p%size):]
+		p += int64(copy(to, from[:min(int64(len(from)), frameBytes*(s.head-p))]) / frameBytes)
+	}
+	s.ring, s.size = ring, size
+}
+
+// reach is how far behind the head a frame may still be put.
+func (s *wavSink) reach() int64 {
+	for _, t := range s.tracks {
+		if !t.heard {
+			return s.bound
+		}
+	}
+	return max(int64(audio.Samples(minReach, s.rate)), 2*s.late)
+}
+
 // advance moves the head forward to end, over silence.
 func (s *wavSink) advance(end int64) {
 	from := max(s.head, end-s.size)
@@ -181,10 +231,11 @@ func (s *wavSink) advance(end int64) {
 		return
 	}
 	s.head = end
+	s.tail = max(s.tail, end-s.size)
 	at, n := from%s.size, end-from
 	first := min(n, s.size-at)
-	clear(s.ring[channels*at : channels*(at+first)])
-	clear(s.ring[:channels*(n-first)])
+	clear(s.ring[frameBytes*at : frameBytes*(at+first)])
+	clear(s.ring[:frameBytes*(n-first)])
 }
 
 func (s *wavSink) wake() {
@@ -214,6 +265,15 @@ func (s *wavSink) run() {
 
 // flush writes what the ring holds and the file does not, then the header.
 func (s *wavSink) flush() {
+	scratch := scratches.Get().(*[]byte)
+	if n := frameBytes * audio.Samples(flushEvery, s.rate); cap(*scratch) < n {
+		*scratch = make([]byte, n)
+	}
+	s.scratch = (*scratch)[:cap(*scratch)]
+	defer func() {
+		s.scratch = nil
+		scratches.Put(scratch)
+	}()
 	for {
 		g := s.gather()
 		if g.from == g.end || !s.writeAt(g.from, g.end) {
@@ -250,16 +310,9 @@ func (s *wavSink) gather() gathered {
 	end = min(end, from+int64(len(s.scratch)/frameBytes))
 	at := from % s.size
 	n := min(end-from, s.size-at)
-	putSamples(s.scratch, s.ring[channels*at:channels*(at+n)])
-	putSamples(s.scratch[n*frameBytes:], s.ring[:channels*(end-from-n)])
+	copy(s.scratch, s.ring[frameBytes*at:frameBytes*(at+n)])
+	copy(s.scratch[frameBytes*n:], s.ring[:frameBytes*(end-from-n)])
 	return gathered{from, end, [channels]int64{s.tracks[0].next, s.tracks[1].next}}
-}
-
-// putSamples writes samples to dst as a WAV file has them.
-func putSamples(dst []byte, src []int16) {
-	for i, v := range src {
-		binary.LittleEndian.PutUint16(dst[2*i:], uint16(v))
-	}
 }
 
 // saved notes that the file holds what was gathered.
@@ -350,7 +403,7 @@ func (s *wavSink) pad() {
 	if skip || head <= s.written {
 		return
 	}
-	clear(s.scratch[:frameBytes])
+	s.scratch = make([]byte, frameBytes)
 	s.writeAt(head-1, head)
 }
 
