@@ -70,12 +70,15 @@ type API struct {
 	feed    *feed
 	streams chan struct{} // one value for each open event stream
 
-	cancel context.CancelFunc // ends the subscription of the feed
+	cancel context.CancelFunc // ends the subscription of the feed, and the contexts of deeds
 	done   sync.WaitGroup     // the goroutine of the feed
+	deeds  deeds
 }
 
 // New returns a handler of the paths below /api, and of /openapi.json. It starts
-// one goroutine, which gathers events until Close or the service's shutdown.
+// one goroutine, which gathers events until Close or the service's shutdown, and
+// later one for each transfer and the like that goes on after its request has
+// been answered.
 func New(cfg Config) (*API, error) {
 	if cfg.Service == nil {
 		return nil, errors.New("callhttp: config: Service is nil")
@@ -113,16 +116,19 @@ func New(cfg Config) (*API, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
+	a.deeds.ctx = ctx
 	events := cfg.Service.Subscribe(ctx, subscriptionBuffer)
 	a.done.Go(func() { a.feed.gather(events) })
 	return a, nil
 }
 
 // Close ends all event streams, so that an http.Server can shut down, and
-// returns when the goroutine of the API has ended. Other requests are served as
-// before.
+// returns when the goroutines of the API have ended. A warm transfer that has not
+// connected anybody is given up then; other ones go on without the API. Other
+// requests are served as before.
 func (a *API) Close() {
 	a.cancel()
+	a.deeds.close()
 	a.done.Wait()
 }
 

@@ -45,10 +45,16 @@ func (a *API) registerCalls(api huma.API) {
 }
 
 type placeRequest struct {
-	AgentID   string `json:"agent_id" minLength:"1" maxLength:"255"`
-	ToPhone   string `json:"to_phone" maxLength:"64" doc:"In E.164 form." example:"+12025550100"`
-	FromPhone string `json:"from_phone" maxLength:"64" doc:"In E.164 form: a number of yours." example:"+12025550199"`
-	Provider  string `json:"provider,omitempty" maxLength:"32" doc:"The carrier; the default one if it is left out."`
+	Terms
+	ToPhone          string `json:"to_phone" maxLength:"64" doc:"In E.164 form." example:"+12025550100"`
+	FromPhone        string `json:"from_phone" maxLength:"64" doc:"In E.164 form: a number of yours." example:"+12025550199"`
+	Provider         string `json:"provider,omitempty" maxLength:"32" doc:"The carrier; the default one if it is left out."`
+	MachineDetection bool   `json:"machine_detection,omitempty"`
+}
+
+// Terms are what can be asked for of any call, placed or invited.
+type Terms struct {
+	AgentID string `json:"agent_id" minLength:"1" maxLength:"255"`
 
 	CustomerData    map[string]any `json:"customer_data,omitempty" doc:"For the agent. What is not text is kept as its JSON."`
 	CustomerContext map[string]any `json:"customer_context,omitempty" doc:"Another name of customer_data."`
@@ -60,7 +66,6 @@ type placeRequest struct {
 	TranscriptionProvider string `json:"transcription_provider,omitempty" maxLength:"32"`
 	TimeoutSeconds        int    `json:"timeout_seconds,omitempty" minimum:"1" maximum:"86400" doc:"Ends the call after so long, whatever it is doing."`
 	SilenceTimeoutSeconds int    `json:"silence_timeout_seconds,omitempty" minimum:"1" maximum:"86400" doc:"Ends the call after so long without a word."`
-	MachineDetection      bool   `json:"machine_detection,omitempty"`
 }
 
 // request makes a request to the service of what was asked for.
@@ -73,32 +78,50 @@ func (a *API) request(in *placeRequest) (call.Request, error) {
 	if err != nil {
 		return call.Request{}, err
 	}
-	if in.CustomerData != nil && in.CustomerContext != nil {
-		return call.Request{}, invalidRequest.at("body.customer_context", "is another name of customer_data: send one of them")
+	if err := a.check(&in.Terms); err != nil {
+		return call.Request{}, err
 	}
-	if in.CustomerData == nil {
-		in.CustomerData = in.CustomerContext
-	}
-	if in.RecordStorage != "" && !a.hasStorage(in.RecordStorage) {
-		return call.Request{}, invalidRequest.at("body.record_storage", "there is no such storage")
-	}
+	options := in.options()
+	options.MachineDetection = in.MachineDetection
 	return call.Request{
 		AgentID:  in.AgentID,
 		To:       to,
 		From:     from,
 		Provider: in.Provider,
-		Context:  asText(in.CustomerData),
+		Context:  in.data(),
 		Metadata: asText(in.Metadata),
-		Options: call.Options{
-			Record:             in.RecordCall,
-			RecordStorage:      in.RecordStorage,
-			Transcribe:         in.EnableTranscription,
-			TranscribeProvider: in.TranscriptionProvider,
-			MaxDuration:        time.Duration(in.TimeoutSeconds) * time.Second,
-			Silence:            time.Duration(in.SilenceTimeoutSeconds) * time.Second,
-			MachineDetection:   in.MachineDetection,
-		},
+		Options:  options,
 	}, nil
+}
+
+// check says what is wrong with terms, as far as the service does not.
+func (a *API) check(in *Terms) error {
+	if in.CustomerData != nil && in.CustomerContext != nil {
+		return invalidRequest.at("body.customer_context", "is another name of customer_data: send one of them")
+	}
+	if in.RecordStorage != "" && !a.hasStorage(in.RecordStorage) {
+		return invalidRequest.at("body.record_storage", "there is no such storage")
+	}
+	return nil
+}
+
+// data is what the agent is to know, by whichever of its two names.
+func (in *Terms) data() map[string]string {
+	if in.CustomerData != nil {
+		return asText(in.CustomerData)
+	}
+	return asText(in.CustomerContext)
+}
+
+func (in *Terms) options() call.Options {
+	return call.Options{
+		Record:             in.RecordCall,
+		RecordStorage:      in.RecordStorage,
+		Transcribe:         in.EnableTranscription,
+		TranscribeProvider: in.TranscriptionProvider,
+		MaxDuration:        time.Duration(in.TimeoutSeconds) * time.Second,
+		Silence:            time.Duration(in.SilenceTimeoutSeconds) * time.Second,
+	}
 }
 
 // number reads a number, or says where the one is that cannot be read.
@@ -138,7 +161,7 @@ type placed struct {
 }
 
 func (a *API) place(ctx context.Context, in *placeInput) (*placeOutput, error) {
-	if err := checkNames(in.RawBody, placeFields); err != nil {
+	if err := checkNames("body", in.RawBody, placeFields); err != nil {
 		return nil, err
 	}
 	req, err := a.request(&in.Body)
@@ -151,16 +174,20 @@ func (a *API) place(ctx context.Context, in *placeInput) (*placeOutput, error) {
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	return &placeOutput{
-		Location: a.cfg.Prefix + "/api/calls/" + c.ID,
-		Body: placed{
-			CallID:             c.ID,
-			Status:             c.State.String(),
-			CreatedAt:          c.CreatedAt.UTC(),
-			EstimatedStartTime: c.CreatedAt.UTC(),
-		},
-	}, nil
+	return &placeOutput{Location: a.location(c.ID), Body: newPlaced(c)}, nil
 }
+
+func newPlaced(c *call.Call) placed {
+	return placed{
+		CallID:             c.ID,
+		Status:             c.State.String(),
+		CreatedAt:          c.CreatedAt.UTC(),
+		EstimatedStartTime: c.CreatedAt.UTC(),
+	}
+}
+
+// location is the path at which a client finds a call.
+func (a *API) location(id string) string { return a.cfg.Prefix + "/api/calls/" + id }
 
 type listInput struct {
 	Limit     int       `query:"limit" minimum:"1" maximum:"1000" default:"100"`
@@ -200,7 +227,7 @@ func (in *listInput) filter() (call.Filter, error) {
 
 type listOutput struct {
 	Body struct {
-		Calls      []summary `json:"calls"`
+		Calls      []Summary `json:"calls"`
 		NextCursor *string   `json:"next_cursor" doc:"Where the list goes on; null at its end."`
 	} `nameHint:"CallList"`
 }
@@ -213,7 +240,7 @@ func (a *API) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	tenant := tenantOf(ctx)
 	f.Tenant = &tenant
 	out := &listOutput{}
-	out.Body.Calls = []summary{}
+	out.Body.Calls = []Summary{}
 	var last *call.Call
 	for c, err := range a.cfg.Service.Calls(ctx, f) {
 		if err != nil {

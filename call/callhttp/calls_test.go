@@ -188,16 +188,23 @@ func TestAnotherTenantsCallDoesNotExist(t *testing.T) {
 	b := setup(t, nil)
 	b.keep(finished())
 	foreign, unknown := "call_1", "call_9"
-	for _, route := range []string{"GET ", "GET /transcript", "GET /recording", "GET /events", "POST /disconnect", "DELETE "} {
+	for _, route := range []string{
+		"GET ", "GET /transcript", "GET /recording", "GET /events", "POST /disconnect", "DELETE ",
+		`POST /transfer {"to_phone":"+12025550177"}`, `POST /transfer {"agent_id":"echo"}`, `POST /transfer {"to_phone":"+12025550177","warm":true}`,
+		`POST /dtmf {"digits":"1"}`, "POST /hold", "POST /resume",
+		"POST /carrier-recordings {}", "GET /carrier-recordings/RE1", "POST /carrier-recordings/RE1/pause",
+		"POST /carrier-recordings/RE1/resume", "POST /carrier-recordings/RE1/stop", "DELETE /carrier-recordings/RE1",
+	} {
 		method, rest, _ := strings.Cut(route, " ")
-		a := b.ask("other", method, "/api/calls/"+foreign+rest, "")
-		u := b.ask("other", method, "/api/calls/"+unknown+rest, "")
+		rest, body, _ := strings.Cut(rest, " ")
+		a := b.ask("other", method, "/api/calls/"+foreign+rest, body)
+		u := b.ask("other", method, "/api/calls/"+unknown+rest, body)
 		wantProblem(t, a, 404, "call_not_found")
 		if a.Code != u.Code || a.Body.String() != u.Body.String() || !cmp.Equal(a.Header(), u.Header()) {
 			t.Errorf("%s: a foreign call is answered with %d %s, an unknown one with %d %s", route, a.Code, a.Body, u.Code, u.Body)
 		}
 	}
-	if list := decode[struct{ Calls []summary }](t, b.ask("other", "GET", "/api/calls", ""), 200); len(list.Calls) != 0 {
+	if list := decode[struct{ Calls []Summary }](t, b.ask("other", "GET", "/api/calls", ""), 200); len(list.Calls) != 0 {
 		t.Errorf("the list of another tenant has %v", list.Calls)
 	}
 	if _, err := b.svc.Call(t.Context(), foreign); err != nil {
@@ -237,7 +244,10 @@ func finished() call.Call {
 		State: call.Completed, Cause: call.HangupRemote,
 		CreatedAt: at, AnsweredAt: at.Add(2 * time.Second), EndedAt: at.Add(14600 * time.Millisecond),
 		Context: map[string]string{"order": "7"},
-		Route:   "default",
+		Route:   "default", ParentID: "call_0", AnsweredBy: telephony.AnsweredByHuman,
+		CarrierRecordings: []telephony.RecordingReport{{
+			ID: "RE1", Status: telephony.RecordingCompleted, Duration: 12 * time.Second, Channels: 2, URL: "https://carrier.test/RE1",
+		}},
 		Recording: &recording.Recording{
 			Storage: "local", Key: "there.wav", Format: "wav", Channels: 2, Rate: 8000,
 			Duration: 12400 * time.Millisecond, Size: 396844, CreatedAt: at.Add(2 * time.Second), Truncated: true,
@@ -258,6 +268,8 @@ const finishedJSON = `{
 	"call_id": "call_1", "agent_id": "echo", "direction": "inbound", "provider": "fake", "provider_call_id": "leg_1",
 	"from_phone": "+12025550123", "to_phone": "+12025550100", "status": "completed", "end_reason": "hangup_remote",
 	"created_at": "2026-05-04T12:00:00Z", "started_at": "2026-05-04T12:00:02Z", "ended_at": "2026-05-04T12:00:14.6Z", "duration": 13,
+	"on_hold": false, "parent_call_id": "call_0", "answered_by": "human",
+	"carrier_recordings": [{"recording_id": "RE1", "status": "completed", "duration": 12, "channels": 2}],
 	"customer_data": {"order": "7"}, "metadata": {}, "route": "default",
 	"transcript": [
 		{"speaker": "agent", "text": "Hello.", "timestamp": "0:00:00", "confidence": 1},
@@ -334,7 +346,7 @@ func TestListIsNewestFirstAndInPages(t *testing.T) {
 	for page := 0; page == 0 || next != ""; page++ {
 		w := b.ask("acme", "GET", "/api/calls?limit=3&cursor="+next, "")
 		list := decode[struct {
-			Calls []summary
+			Calls []Summary
 			Next  string `json:"next_cursor"`
 		}](t, w, 200)
 		for _, c := range list.Calls {
@@ -376,7 +388,7 @@ func TestListFilters(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.query, func(t *testing.T) {
-			list := decode[struct{ Calls []summary }](t, b.ask("acme", "GET", "/api/calls?"+tt.query, ""), 200)
+			list := decode[struct{ Calls []Summary }](t, b.ask("acme", "GET", "/api/calls?"+tt.query, ""), 200)
 			var got []string
 			for _, c := range list.Calls {
 				got = append(got, c.Status)

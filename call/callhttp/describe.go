@@ -51,6 +51,10 @@ func (a *API) describe() error {
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { next(badRequest{ctx}) })
 
 	a.registerCalls(api)
+	a.registerBatch(api)
+	a.registerControl(api)
+	a.registerCarrierRecordings(api)
+	a.registerTickets(api)
 	a.registerEvents(api)
 
 	tidy(api.OpenAPI())

@@ -212,7 +212,9 @@ func TestOpenAPIDescribesTheAPI(t *testing.T) {
 				Content map[string]any
 			}
 		}
-		Components struct{ Schemas map[string]any }
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]any }
+		}
 	}](t, b.ask("nobody", "GET", "/openapi.json", ""), 200)
 	if doc.OpenAPI != "3.1.0" || len(doc.Servers) != 1 || doc.Servers[0].URL != "/phone/" {
 		t.Errorf("OpenAPI %s at %v", doc.OpenAPI, doc.Servers)
@@ -233,15 +235,32 @@ func TestOpenAPIDescribesTheAPI(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"DELETE /api/calls/{id}", "GET /api/calls", "GET /api/calls/{id}", "GET /api/calls/{id}/events",
+		"DELETE /api/calls/{id}", "DELETE /api/calls/{id}/carrier-recordings/{recording_id}",
+		"GET /api/calls", "GET /api/calls/{id}", "GET /api/calls/{id}/carrier-recordings/{recording_id}", "GET /api/calls/{id}/events",
 		"GET /api/calls/{id}/recording", "GET /api/calls/{id}/transcript", "GET /api/events",
-		"POST /api/calls", "POST /api/calls/{id}/disconnect",
+		"POST /api/calls", "POST /api/calls/batch", "POST /api/calls/{id}/carrier-recordings",
+		"POST /api/calls/{id}/carrier-recordings/{recording_id}/pause",
+		"POST /api/calls/{id}/carrier-recordings/{recording_id}/resume",
+		"POST /api/calls/{id}/carrier-recordings/{recording_id}/stop",
+		"POST /api/calls/{id}/disconnect", "POST /api/calls/{id}/dtmf", "POST /api/calls/{id}/hold",
+		"POST /api/calls/{id}/resume", "POST /api/calls/{id}/transfer", "POST /api/tickets",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("routes %q, want %q", got, want)
 	}
-	if doc.Components.Schemas["Problem"] == nil || doc.Components.Schemas["ErrorModel"] != nil {
+	if _, huma := doc.Components.Schemas["ErrorModel"]; huma || doc.Components.Schemas["Problem"].Properties == nil {
 		t.Error("the document describes errors of another shape")
+	}
+	for schema, names := range map[string][]string{
+		"PlaceRequest":  {"agent_id", "to_phone", "customer_data", "record_call", "machine_detection"},
+		"TicketRequest": {"agent_id", "metadata", "silence_timeout_seconds"},
+		"Detail":        {"call_id", "status", "on_hold", "parent_call_id", "transcript", "carrier_recordings"},
+	} {
+		for _, name := range names {
+			if doc.Components.Schemas[schema].Properties[name] == nil {
+				t.Errorf("%s is described without %s", schema, name)
+			}
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/stream"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
@@ -52,10 +53,12 @@ var (
 	tooSlow          = kind(408, "request_timeout", "The request did not come in time")
 	conflict         = kind(409, "idempotency_conflict", "The idempotency key was used for another request")
 	callLive         = kind(409, "call_live", "The call is not over")
+	callState        = kind(409, "call_state", "The call is not in a state for this")
 	tooLarge         = kind(413, "request_too_large", "The body is too large")
 	unsupportedType  = kind(415, "unsupported_media_type", "The body must be application/json")
 	internalError    = kind(500, "internal_error", "Something went wrong inside")
 	unsupported      = kind(501, "not_supported", "This service cannot do it")
+	transferFailed   = kind(502, "transfer_failed", "The carrier did not transfer the call")
 	connectionFailed = kind(502, "call_connection_failed", "The carrier did not take the call")
 	draining         = kind(503, "draining", "The service is shutting down")
 	overloaded       = kind(503, "overloaded", "The service has no room for more")
@@ -159,8 +162,14 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return overloaded.with("as many calls are live as are allowed")
 	case errors.Is(err, call.ErrShutdown):
 		return draining.with("no new calls are taken")
+	case errors.Is(err, call.ErrEnded), errors.Is(err, telephony.ErrCallGone):
+		return callState.with("the call is over")
+	case errors.Is(err, telephony.ErrCallState):
+		return callState.with(whyNot(err))
+	case errors.Is(err, stream.ErrKeys):
+		return invalidRequest.at("body.digits", "is not 1 to 32 of 0-9, * and #")
 	case errors.Is(err, errors.ErrUnsupported):
-		return unsupported.with("the service is not set up for it")
+		return unsupported.with("neither the service nor the carrier of this call is set up for it")
 	}
 	var carrier *telephony.Error
 	if errors.As(err, &carrier) {
@@ -202,4 +211,19 @@ func reason(err, sentinel error) string {
 		return sentinel.Error()
 	}
 	return after
+}
+
+// whyNot is what an error says of a call that is not in a state for something,
+// before the sentinel: the state.
+func whyNot(err error) string {
+	var carrier *telephony.Error
+	if errors.As(err, &carrier) {
+		return carrier.Reason.Error()
+	}
+	before, _, found := strings.Cut(err.Error(), ": "+telephony.ErrCallState.Error())
+	if !found {
+		return telephony.ErrCallState.Error()
+	}
+	parts := strings.Split(before, ": ")
+	return parts[len(parts)-1]
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/switchboard-voice/switchboard/transcript"
 )
 
-// summary is a call as it stands in a list.
-type summary struct {
+// Summary is a call as it stands in a list.
+type Summary struct {
 	CallID         string            `json:"call_id"`
 	AgentID        string            `json:"agent_id"`
 	Direction      string            `json:"direction" enum:"outbound,inbound"`
@@ -28,12 +28,14 @@ type summary struct {
 	StartedAt      *time.Time        `json:"started_at" doc:"When somebody picked up; null if nobody did."`
 	EndedAt        *time.Time        `json:"ended_at"`
 	Duration       int64             `json:"duration" doc:"Whole seconds since it was answered."`
+	OnHold         bool              `json:"on_hold"`
+	ParentCallID   string            `json:"parent_call_id,omitempty" doc:"The call for whose caller this one was placed, in a warm transfer."`
 	CustomerData   map[string]string `json:"customer_data"`
 	Metadata       map[string]string `json:"metadata"`
 }
 
-func summarize(c *call.Call) summary {
-	return summary{
+func summarize(c *call.Call) Summary {
+	return Summary{
 		CallID:         c.ID,
 		AgentID:        c.AgentID,
 		Direction:      c.Direction.String(),
@@ -48,6 +50,8 @@ func summarize(c *call.Call) summary {
 		StartedAt:      timeOrNull(c.AnsweredAt),
 		EndedAt:        timeOrNull(c.EndedAt),
 		Duration:       wholeSeconds(c.Duration(time.Now())),
+		OnHold:         c.OnHold,
+		ParentCallID:   c.ParentID,
 		CustomerData:   orEmpty(c.Context),
 		Metadata:       orEmpty(c.Metadata),
 	}
@@ -55,12 +59,14 @@ func summarize(c *call.Call) summary {
 
 // detail is all that is known of a call.
 type detail struct {
-	summary
+	Summary
 	Transcript   []segment `json:"transcript"`
 	RecordingURL *string   `json:"recording_url" doc:"Plays without a token, for a short while; null if there is none."`
-	AnsweredBy   string    `json:"answered_by,omitempty"`
+	AnsweredBy   string    `json:"answered_by,omitempty" doc:"Who picked up, where machine detection was asked for."`
 	Route        string    `json:"route,omitempty" doc:"Why this agent has an inbound call."`
 	Metrics      metrics   `json:"metrics"`
+
+	CarrierRecordings []carrierRecording `json:"carrier_recordings,omitempty" doc:"Those that the carrier was told to make."`
 }
 
 func (a *API) detail(ctx context.Context, c *call.Call) (*detail, error) {
@@ -69,12 +75,14 @@ func (a *API) detail(ctx context.Context, c *call.Call) (*detail, error) {
 		return nil, err
 	}
 	return &detail{
-		summary:      summarize(c),
+		Summary:      summarize(c),
 		Transcript:   segments(c.Transcript),
 		RecordingURL: orNull(url),
 		AnsweredBy:   string(c.AnsweredBy),
 		Route:        c.Route,
 		Metrics:      measure(&c.Metrics),
+
+		CarrierRecordings: carrierRecordings(c.CarrierRecordings),
 	}, nil
 }
 
