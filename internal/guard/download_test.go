@@ -242,7 +242,7 @@ func TestEndOfContextEndsADownload(t *testing.T) {
 }
 
 func TestStormOfFailuresLeavesNothingBehind(t *testing.T) {
-	guardtest.Storm(t, 10000, func(url string) (func(int) error, func()) {
+	guardtest.Storm(t, 2000, func(url string) (func(int) error, func()) {
 		client := New(nil, 50*time.Millisecond)
 		return func(n int) error {
 			if n%2 == 0 {

@@ -27,15 +27,17 @@ const stormWorkers = 8
 // once, and what closes the connections that are kept.
 func Storm(t *testing.T, calls int, begin func(url string) (call func(n int) error, closeIdle func())) {
 	t.Helper()
-	var opened, open, most atomic.Int64
+	var opened, open atomic.Int64
+	var mu sync.Mutex
+	most := int64(0) // guarded by mu
 	srv := httptest.NewUnstartedServer(failures())
 	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		switch s {
 		case http.StateNew:
 			opened.Add(1)
-			n := open.Add(1)
-			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
-			}
+			mu.Lock()
+			most = max(most, open.Add(1))
+			mu.Unlock()
 		case http.StateClosed, http.StateHijacked:
 			open.Add(-1)
 		}
@@ -66,8 +68,10 @@ func Storm(t *testing.T, calls int, begin func(url string) (call func(n int) err
 		}
 	}
 	after := runtime.NumGoroutine()
+	mu.Lock()
+	defer mu.Unlock()
 	t.Logf("%d calls, %d failed; goroutines: %d before, %d at the end, %d after; connections: %d opened, %d at once, %d after",
-		calls, failed.Load(), before, during, after, opened.Load(), most.Load(), open.Load())
+		calls, failed.Load(), before, during, after, opened.Load(), most, open.Load())
 	if n := failed.Load(); n != int64(calls) {
 		t.Errorf("%d of %d calls failed", n, calls)
 	}
@@ -116,7 +120,7 @@ func failures() http.HandlerFunc {
 func page(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "text/html")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, strings.Repeat("<p>Sorry</p>", 2000))
+	_, _ = io.WriteString(w, strings.Repeat("<p>Sorry</p>", 500))
 }
 
 // hijack writes what is no reply and closes the connection, or resets it.

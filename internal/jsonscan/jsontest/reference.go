@@ -131,7 +131,7 @@ func Key(m *stream.Message, o Object) error {
 	if json.Unmarshal(o["digit"][0], &digit) != nil {
 		digit = string(o["digit"][0])
 	}
-	if len(digit) != 1 || !strings.Contains("0123456789*#ABCD", digit) {
+	if len(digit) != 1 || strings.Trim(digit, "0123456789*#ABCD") != "" {
 		return errBad
 	}
 	m.Kind, m.Digit = stream.KindKey, digit[0]
