@@ -34,7 +34,7 @@ type conference struct {
 	number    int     // of the next event
 	started   bool
 	ended     time.Time // nobody can join any more
-	endedBy   *member   // who has ended it by leaving, if one has
+	endedBy   *member   // who has ended it by leaving
 	byRequest bool      // it was ended through the REST API
 }
 
@@ -45,7 +45,9 @@ type member struct {
 	call       *call
 	id         string
 	seat       *seat
-	first      bool          // to join
+	first      bool // to join
+	joined     time.Time
+	ends       bool          // the conference by leaving; guarded by conferences.mu
 	out        chan struct{} // closed when the member has to leave
 	sent       sync.Once     // of out
 }
@@ -118,8 +120,8 @@ func (h *conferences) join(v *confer, c *call) (*member, error) {
 	m := &member{
 		confer: v, conference: f, call: c, id: c.dialect.memberID(),
 		seat:  &seat{talk: c.talking(), music: v.music, muted: v.muted},
-		first: len(f.members) == 0,
-		out:   make(chan struct{}),
+		first: len(f.members) == 0, joined: time.Now(), ends: v.ends,
+		out: make(chan struct{}),
 	}
 	f.room.enter(m.seat)
 	if v.star {
@@ -191,13 +193,13 @@ func (h *conferences) leave(m *member) {
 	if len(f.members) > 0 {
 		return
 	}
-	h.end(f, nil)
+	h.end(f, m)
 	f.stop()
 	f.tell(m, conferenceEnd)
 }
 
-// end makes all members of a conference leave. By is who has ended it by leaving,
-// if one has. h.mu is held.
+// end makes all members of a conference leave. By is who has ended it by leaving;
+// nil for nobody. h.mu is held.
 func (h *conferences) end(f *conference, by *member) {
 	if !f.ended.IsZero() {
 		return
@@ -221,4 +223,63 @@ func (f *conference) tell(m *member, e conferenceEvent) {
 		method: f.told.statusMethod, url: f.told.statusURL, token: newToken(),
 		params: f.carrier.dialect.happened(m, e),
 	})
+}
+
+// get returns the conference with this id, nil if there is none.
+func (h *conferences) get(id string) *conference {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := slices.IndexFunc(h.all, func(f *conference) bool { return f.id == id })
+	if i < 0 {
+		return nil
+	}
+	return h.all[i]
+}
+
+// list returns all conferences, newest first.
+func (h *conferences) list() []*conference {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := slices.Clone(h.all)
+	slices.Reverse(all)
+	return all
+}
+
+// membersOf returns those who are in f.
+func (h *conferences) membersOf(f *conference) []*member {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(f.members)
+}
+
+// close ends a conference that is not over.
+func (h *conferences) close(f *conference) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f.ended.IsZero() {
+		f.byRequest = true
+		h.end(f, nil)
+	}
+}
+
+// set changes what a member may do, as far as it is not nil, and tells of it.
+func (h *conferences) set(m *member, muted, held, ends *bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ends != nil {
+		m.ends = *ends
+	}
+	change := func(to *bool, field *bool, yes, no conferenceEvent) {
+		if to == nil || *to == *field {
+			return
+		}
+		m.conference.room.change(func() { *field = *to })
+		event := no
+		if *to {
+			event = yes
+		}
+		m.conference.tell(m, event)
+	}
+	change(muted, &m.seat.muted, memberMute, memberUnmute)
+	change(held, &m.seat.held, memberHold, memberUnhold)
 }

@@ -335,3 +335,82 @@ func TestConferencesLeaveNothingBehind(t *testing.T) {
 		}
 	})
 }
+
+func TestMembersAreHeldMutedAndSentOut(t *testing.T) {
+	inBubble(t, sim.Config{}, func(t *testing.T, a *app) {
+		a.documents(map[string]string{
+			"in": `<Response><Dial><Conference beep="false" statusCallback="/room" statusCallbackEvent="mute hold">room</Conference></Dial></Response>`,
+		})
+		one, two := a.join("+14155550101", "in"), a.join("+14155550102", "in")
+		time.Sleep(time.Second)
+		_, v := a.rest("GET", "/Conferences.json?FriendlyName=room&Status=in-progress", nil)
+		list := v["conferences"].([]any)
+		if len(list) != 1 {
+			t.Fatalf("conferences: %v", v)
+		}
+		path := "/Conferences/" + list[0].(map[string]any)["sid"].(string)
+		member := path + "/Participants/" + one.CallSID() + ".json"
+		go one.Say(audio.NewSamples(flat(80000, 900), 8000))
+		go two.Say(audio.NewSamples(flat(80000, 300), 8000))
+		// hear tells what both hear from now on.
+		hear := func() string {
+			time.Sleep(200 * time.Millisecond)
+			word := func(pcm []int16) string {
+				switch {
+				case isMusic(pcm):
+					return "music"
+				case slices.Min(pcm) == slices.Max(pcm):
+					return fmt.Sprint(pcm[0])
+				}
+				return "noise"
+			}
+			time.Sleep(200 * time.Millisecond)
+			first, second := one.Heard(), two.Heard()
+			return word(first[len(first)-1200:len(first)-400]) + " " + word(second[len(second)-1200:len(second)-400])
+		}
+		for _, tt := range []struct{ name, value, want string }{
+			{"", "", "300 900"},
+			{"Muted", "true", "300 0"},
+			{"Muted", "false", "300 900"},
+			{"Hold", "true", "music 0"},
+			{"Hold", "false", "300 900"},
+		} {
+			if tt.name != "" {
+				if status, v := a.rest("POST", member, url.Values{tt.name: {tt.value}}); status != 200 || fmt.Sprint(v[strings.ToLower(tt.name)]) != tt.value {
+					t.Errorf("%s=%s: %d, %v", tt.name, tt.value, status, v)
+				}
+			}
+			if got := hear(); got != tt.want {
+				t.Errorf("after %s=%s: %s; want %s", tt.name, tt.value, got, tt.want)
+			}
+		}
+		_, v = a.rest("GET", path+"/Participants.json", nil)
+		if n := len(v["participants"].([]any)); n != 2 {
+			t.Errorf("%d members", n)
+		}
+		if status, _ := a.rest("DELETE", member, nil); status != 204 {
+			t.Errorf("delete: %d", status)
+		}
+		<-one.Done()
+		if status, _ := a.rest("DELETE", member, nil); status != 404 {
+			t.Errorf("delete again: %d", status)
+		}
+		if status, _ := a.rest("POST", path+".json", url.Values{"Status": {"completed"}}); status != 200 {
+			t.Errorf("end: %d", status)
+		}
+		<-two.Done()
+		if _, v = a.rest("GET", path+".json", nil); v["status"] != "completed" || v["reason_conference_ended"] != "conference-ended-via-api" {
+			t.Errorf("conference: %v", v)
+		}
+		settle()
+		var events []string
+		for _, h := range a.hooks {
+			if h.path == "/room" {
+				events = append(events, strings.TrimPrefix(h.form.Get("StatusCallbackEvent"), "participant-"))
+			}
+		}
+		if got := strings.Join(events, " "); got != "mute unmute hold unhold" {
+			t.Errorf("events %s", got)
+		}
+	})
+}

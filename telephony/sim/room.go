@@ -181,11 +181,11 @@ func (r *room) sound(s *seat, pcm []int16) {
 	}
 }
 
-// change changes a seat.
-func (r *room) change(s *seat, do func(s *seat)) {
+// change does something to the seats of a room.
+func (r *room) change(do func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	do(s)
+	do()
 }
 
 // beepTone is a beep and as much silence.

@@ -293,15 +293,9 @@ func (t *twilio) happened(m *member, e conferenceEvent) url.Values {
 	switch e {
 	case conferenceStart:
 	case conferenceEnd:
-		p.Set("ReasonConferenceEnded", "last-participant-left")
-		switch {
-		case f.endedBy != nil:
-			p.Set("ReasonConferenceEnded", "participant-with-end-conference-on-exit-left")
+		p.Set("ReasonConferenceEnded", f.reason())
+		if f.endedBy != nil {
 			p.Set("CallSidEndingConference", f.endedBy.call.sid)
-		case f.byRequest:
-			p.Set("ReasonConferenceEnded", "conference-ended-via-api")
-		default:
-			p.Set("CallSidEndingConference", m.call.sid)
 		}
 	default:
 		p.Set("CallSid", m.call.sid)

@@ -204,10 +204,7 @@ func (t *twilio) listRecordings(w http.ResponseWriter, r *http.Request, fits fun
 			list = append(list, t.recordingResource(rec, strings.Contains(r.URL.Path, "/Calls/")))
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"recordings": list, "start": 0, "end": max(0, len(list)-1), "page": 0, "page_size": maxPage,
-		"uri": r.URL.RequestURI(), "first_page_uri": r.URL.RequestURI(), "next_page_uri": nil, "previous_page_uri": nil,
-	})
+	writeJSON(w, http.StatusOK, wholePage(r, "recordings", list))
 	return nil
 }
 

@@ -85,6 +85,8 @@ func (t *twilio) serve(w http.ResponseWriter, r *http.Request) *apiError {
 		if parts[2] == "Recordings" && len(parts) < 5 {
 			return t.callRecordings(w, r, c, parts[3:], unknown)
 		}
+	case what == "Conferences":
+		return t.conferences(w, r, parts[1:], unknown)
 	case what == "Recordings" && len(parts) < 3:
 		return t.recordings(w, r, strings.TrimPrefix(path, what), unknown)
 	}
