@@ -70,4 +70,15 @@ type Segment struct {
 	Final bool `json:"final"`
 	// Gap marks a stretch in which words may be missing; Text is then empty.
 	Gap bool `json:"gap,omitempty"`
+	// Words are those of Text, where a transcriber tells them apart. They are
+	// never changed: segments share them.
+	Words []Word `json:"words,omitempty"`
+}
+
+// Word is one word of a segment, as it is written in its text.
+type Word struct {
+	Text       string        `json:"text"`
+	At         time.Duration `json:"at"`
+	End        time.Duration `json:"end"`
+	Confidence float64       `json:"confidence"`
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Transcript is what is known of what both parties of a call said, on one
@@ -19,7 +20,7 @@ type Transcript struct {
 	mu       sync.Mutex
 	segments []*entry           // in order
 	versions map[version]*entry // those with an ID
-	said     map[Segment]bool   // finals without an ID, to know them again
+	said     map[saying]bool    // finals without an ID, to know them again
 	added    int
 	dropped  int
 }
@@ -39,6 +40,17 @@ type version struct {
 	id      string
 }
 
+// saying is what makes a final segment without an ID the same again.
+type saying struct {
+	speaker    Speaker
+	text       string
+	at, end    time.Duration
+	confidence float64
+	gap        bool
+}
+
+func sayingOf(s Segment) saying { return saying{s.Speaker, s.Text, s.At, s.End, s.Confidence, s.Gap} }
+
 // Add takes a segment, or a later version of one that is known by its Speaker
 // and ID. After a final version no other counts; without one, the last interim
 // version stays. A final segment without an ID counts once, however often it
@@ -50,7 +62,7 @@ func (t *Transcript) Add(s Segment) {
 	s = straight(s)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s.ID == "" && t.said[s] {
+	if s.ID == "" && s.Final && t.said[sayingOf(s)] {
 		return
 	}
 	known := t.versions[version{s.Speaker, s.ID}] // nil without an ID
@@ -74,13 +86,13 @@ func (t *Transcript) Add(s Segment) {
 func (t *Transcript) remember(e *entry) {
 	if t.versions == nil {
 		t.versions = make(map[version]*entry)
-		t.said = make(map[Segment]bool)
+		t.said = make(map[saying]bool)
 	}
 	switch {
 	case e.ID != "":
 		t.versions[version{e.Speaker, e.ID}] = e
 	case e.Final:
-		t.said[e.Segment] = true
+		t.said[sayingOf(e.Segment)] = true
 	}
 }
 

@@ -161,7 +161,7 @@ func TestTranscriptKeepsEachFinalOnce(t *testing.T) {
 			t.Fatalf("%d segments, want %d", len(all), len(last))
 		}
 		for i, s := range all {
-			if want := last[string(s.Speaker)+s.ID]; s != want {
+			if want := last[string(s.Speaker)+s.ID]; !cmp.Equal(s, want) {
 				t.Errorf("segment is %+v, want %+v", s, want)
 			}
 			if i > 0 && s.At < all[i-1].At {
