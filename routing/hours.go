@@ -181,32 +181,54 @@ func midnight(wall time.Time) time.Time {
 
 // Validate checks the spans and the dates, and that h is not never.
 func (h *Hours) Validate() error {
-	some := false
-	for _, spans := range h.Week {
-		for _, s := range spans {
-			some = true
-			if err := s.validate(); err != nil {
-				return err
-			}
-		}
+	if err := h.Week.validate(); err != nil {
+		return err
 	}
+	some := h.Week.String() != ""
 	for date, spans := range h.Days {
-		year := date.Year
-		if year == 0 {
-			year = 2000 // a leap year
+		if err := date.validate(); err != nil {
+			return err
 		}
-		if at := time.Date(year, date.Month, date.Day, 0, 0, 0, 0, time.UTC); at.Month() != date.Month || at.Day() != date.Day {
-			return fmt.Errorf("routing: there is no day %d-%02d-%02d", date.Year, date.Month, date.Day)
+		if err := validateSpans(spans); err != nil {
+			return err
 		}
-		for _, s := range spans {
-			some = true
-			if err := s.validate(); err != nil {
-				return err
-			}
-		}
+		some = some || len(spans) > 0
 	}
 	if !some {
 		return errors.New("routing: hours that are never")
+	}
+	return nil
+}
+
+func (w Week) validate() error {
+	for _, spans := range w {
+		if err := validateSpans(spans); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateSpans(spans []Span) error {
+	if len(spans) > daySpans {
+		return fmt.Errorf("routing: a day has more than %d spans", daySpans)
+	}
+	for _, s := range spans {
+		if err := s.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d Date) validate() error {
+	year := d.Year
+	if year == 0 {
+		year = 2000 // a leap year
+	}
+	at := time.Date(year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
+	if year < 1 || year > 9999 || at.Month() != d.Month || at.Day() != d.Day {
+		return fmt.Errorf("routing: there is no day %s", d)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package routing_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -168,7 +169,7 @@ func TestParseWeek(t *testing.T) {
 		{"Moon 09:00-18:00", ""}, {"Mon- 09:00-18:00", ""}, {"Mon-Tue-Wed 09:00-18:00", ""},
 		{"Mon 09:00-18:00,", ""}, {"Mon 09:00-18:00-19:00", ""}, {"Mon -1:00-18:00", ""},
 		{"Mon" + strings.Repeat(" 09:00-18:00", 17), ""},
-		{strings.Repeat(" ", 1024) + "Mon 09:00-18:00", ""},
+		{strings.Repeat(" ", 2048) + "Mon 09:00-18:00", ""},
 	}
 	for _, tt := range tests {
 		w, err := routing.ParseWeek(tt.text)
@@ -197,12 +198,55 @@ func FuzzParseWeek(f *testing.F) {
 		if _, ok := h.Next(time.Unix(0, 0)); !ok {
 			t.Errorf("%q is never", text)
 		}
-		if s := w.String(); len(s) <= 1024 {
-			if again, err := routing.ParseWeek(s); err != nil || again.String() != s {
-				t.Errorf("%q became %q, and that %q, %v", text, s, again, err)
-			}
+		s := w.String()
+		if again, err := routing.ParseWeek(s); err != nil || again.String() != s {
+			t.Errorf("%q became %q, and that %q, %v", text, s, again, err)
 		}
 	})
+}
+
+func TestHoursAsJSON(t *testing.T) {
+	h := routing.Hours{
+		Zone: zone(t, "Europe/Berlin"),
+		Week: week(t, "Mon 09:00-12:00 13:00-18:00, Sat 22:00-02:00"),
+		Days: map[routing.Date][]routing.Span{
+			{Month: time.February, Day: 29}:             nil,
+			{Year: 2026, Month: time.December, Day: 24}: {{routing.Clock(9 * time.Hour), routing.Clock(24 * time.Hour)}},
+		},
+	}
+	b, err := json.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"zone":"Europe/Berlin","week":"Mon 09:00-12:00 13:00-18:00, Sat 22:00-02:00","days":{"--02-29":null,"2026-12-24":["09:00-24:00"]}}`
+	if string(b) != want {
+		t.Errorf("written as\n%s, want\n%s", b, want)
+	}
+	var again routing.Hours
+	if err := json.Unmarshal(b, &again); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := json.Marshal(again); err != nil || string(b) != want {
+		t.Errorf("read and written again: %s, %v", b, err)
+	}
+	for _, text := range []string{
+		`{"zone":"Mars/Olympus"}`, `{"zone":"UTC","week":"Moon 09:00-10:00"}`, `{"zone":"UTC","days":{"2026-02-29":[]}}`,
+		`{"zone":"UTC","days":{"--2-1":[]}}`, `{"zone":"UTC","days":{"--01-01":["9-10"]}}`, `[]`,
+	} {
+		if err := json.Unmarshal([]byte(text), &again); err == nil {
+			t.Errorf("%s was read", text)
+		}
+	}
+	for name, h := range map[string]routing.Hours{
+		"a zone without a name": {Zone: time.FixedZone("", 3600)},
+		"this machine's zone":   {Zone: time.Local},
+		"a wrong span":          {Week: routing.Week{{{-1, 0}}}},
+		"a wrong date":          {Days: map[routing.Date][]routing.Span{{2026, 2, 29}: nil}},
+	} {
+		if b, err := json.Marshal(h); err == nil {
+			t.Errorf("%s was written: %s", name, b)
+		}
+	}
 }
 
 func TestHoursOpenAllocatesNothing(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 var dayNames = [7]string{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"}
 
 const (
-	longestWeek = 1024 // bytes
+	longestWeek = 2048 // bytes, more than a week of full days has
 	daySpans    = 16   // at most, of one day
 )
 
