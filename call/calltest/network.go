@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"testing"
 
 	"github.com/switchboard-voice/switchboard/call"
@@ -36,9 +37,13 @@ type Network struct {
 	// Carrier is the company behind it, to script phones and misbehave.
 	Carrier *sim.Carrier
 
-	t    testing.TB
-	pipe *memnet.Network
+	t     testing.TB
+	pipe  *memnet.Network
+	conns *atomic.Int64
 }
+
+// Connections is how many connections the adapter has opened to the carrier.
+func (n *Network) Connections() int { return int(n.conns.Load()) }
 
 // carrierHost is where the carrier's REST API is, on the network in memory.
 const carrierHost = "127.0.0.1:7001"
@@ -81,12 +86,20 @@ func newNetwork(t testing.TB, d sim.Dialect, faults []sim.Faults, adapter func(c
 		cfg.Faults = f
 	}
 	carrier := sim.New(cfg)
-	transport := &http.Transport{DialContext: pipe.DialContext, MaxIdleConnsPerHost: 64}
+	conns := new(atomic.Int64)
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conns.Add(1)
+			return pipe.DialContext(ctx, network, addr)
+		},
+		MaxIdleConnsPerHost: 64,
+	}
 	n := &Network{
 		Provider: adapter(carrier, "http://"+carrierHost, transport),
 		Carrier:  carrier,
 		t:        t,
 		pipe:     pipe,
+		conns:    conns,
 	}
 	t.Cleanup(func() {
 		if err := carrier.Close(); err != nil {
