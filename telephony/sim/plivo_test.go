@@ -107,6 +107,9 @@ func TestParsePlivoXML(t *testing.T) {
 			[]verb{&connect{url: "wss://b.test/s?x=1&y=2", format: audio.Telephone, limit: time.Minute, statusURL: "https://a.test/st", statusMethod: "GET", params: [][2]string{{"a", "1"}, {"b", "2"}}}}},
 		{"a stream without attributes", `<Response><Stream>wss://b.test/s</Stream></Response>`,
 			[]verb{&connect{url: "wss://b.test/s", format: linear, oneWay: true, aside: true, limit: defaultStream, statusMethod: "POST"}}},
+		{"a conference", `<Response><Conference muted="true" stayAlone="false" hangupOnStar="true" exitSound="beep:2" callbackUrl="/cb" action="next?a=1" redirect="false">room</Conference></Response>`,
+			[]verb{&confer{name: "room", starts: true, muted: true, music: true, exit: 2, star: true, limit: 24 * time.Hour, action: &post, aside: true,
+				statusURL: "https://a.test/cb", statusMethod: "POST", statusEvents: map[conferenceEvent]bool{memberJoin: true, memberLeave: true}}}},
 		{"a number", `<Response><Dial callerId="15005550006" timeout="20" action="next?a=1"><Number sendDigits="1w">14155550199</Number></Dial></Response>`,
 			[]verb{&dialNumber{to: "+14155550199", callerID: "+15005550006", action: &post, order: order{timeout: 20 * time.Second, limit: defaultLimit, digits: "1w"}}}},
 	}
@@ -143,6 +146,8 @@ func TestParsePlivoXMLRefuses(t *testing.T) {
 		{"two numbers", `<Response><Dial><Number>1</Number><Number>2</Number></Dial></Response>`, "only one Number"},
 		{"no number", `<Response><Dial><Number>x</Number></Dial></Response>`, "not a number"},
 		{"no digits", `<Response><DTMF/></Response>`, "digits"},
+		{"a conference without a name", `<Response><Conference/></Response>`, "no name"},
+		{"the sound of an address", `<Response><Conference enterSound="http://a.test/b">x</Conference></Response>`, "not simulated"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -158,6 +158,11 @@ func TestParseTwiML(t *testing.T) {
 		{"the ends", `<Response><Hangup/><Reject/><Reject reason="busy"/></Response>`, []verb{&hangup{}, &reject{}, &reject{true}}},
 		{"a stream", `<Response><Connect action="next?a=1"><Stream url="wss://b.test/s" name="n" statusCallback="/st" statusCallbackMethod="get" track="inbound_track"><Parameter name="k" value="&lt;v&gt;"/></Stream></Connect></Response>`,
 			[]verb{&connect{url: "wss://b.test/s", name: "n", params: [][2]string{{"k", "<v>"}}, statusURL: "https://a.test/st", statusMethod: "GET", action: &post, format: audio.Telephone}}},
+		{"a conference", `<Response><Dial timeLimit="60" hangupOnStar="true" action="next?a=1"><Conference muted="true" startConferenceOnEnter="false" endConferenceOnExit="true" beep="onEnter" waitUrl="" statusCallback="/st" statusCallbackEvent="start leave odd">room-42</Conference></Dial></Response>`,
+			[]verb{&confer{name: "room-42", ends: true, muted: true, alone: true, enter: 1, star: true, limit: time.Minute, action: &post,
+				statusURL: "https://a.test/st", statusMethod: "POST", statusEvents: map[conferenceEvent]bool{conferenceStart: true, memberLeave: true}}}},
+		{"a conference of which nothing is said", `<Response><Dial><Conference>x</Conference></Dial></Response>`,
+			[]verb{&confer{name: "x", starts: true, alone: true, music: true, enter: 1, exit: 1, limit: defaultLimit, statusMethod: "POST", statusEvents: map[conferenceEvent]bool{}}}},
 		{"a bare number", `<Response><Dial callerId="+15005550006" timeout="2">+14155550199</Dial></Response>`,
 			[]verb{&dialNumber{to: "+14155550199", callerID: "+15005550006", order: order{statusMethod: "POST", timeout: 10 * time.Second, limit: defaultLimit}}}},
 	}
@@ -223,6 +228,7 @@ func FuzzParseTwiML(f *testing.F) {
 	for _, doc := range file.Replies {
 		f.Add([]byte(doc))
 	}
+	f.Add([]byte(`<Response><Dial hangupOnStar="true"><Conference beep="onExit" waitUrl="" statusCallbackEvent="join leave">room</Conference></Dial></Response>`))
 	f.Add([]byte(`<Response><Dial timeout="5"><Number sendDigits="1w">+14155550199</Number></Dial></Response>`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		verbs, err := (&twilio{}).parse(doc, absolute)
