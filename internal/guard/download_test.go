@@ -127,6 +127,38 @@ func TestDownloadThatIsRefused(t *testing.T) {
 	}
 }
 
+func TestBodyOfADownloadIsClosed(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		status, length int
+	}{
+		{"read and closed", 200, 2}, {"refused", 500, 2}, {"redirected", 307, 2}, {"too long", 200, 1000},
+	} {
+		body := &closeCounter{Reader: strings.NewReader("{}")}
+		d, err := New(roundTripper(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: tt.status, Body: body, ContentLength: int64(tt.length)}, nil
+		}), 0).Open(get(t, t.Context(), "http://127.0.0.1/"), 100)
+		if err == nil {
+			d.Close()
+		}
+		if body.closed != 1 {
+			t.Errorf("%s: closed %d times, want once", tt.name, body.closed)
+		}
+	}
+}
+
+func TestTextIsToldFromRecordings(t *testing.T) {
+	for kind, want := range map[string]bool{
+		"text/html; charset=utf-8": true, "text/plain": true, "application/json": true, "application/xml": true,
+		"audio/x-wav": false, "audio/wave": false, "application/octet-stream": false, "": false, ";;": false,
+	} {
+		d := &Download{Header: http.Header{"Content-Type": {kind}}}
+		if got := d.IsText(); got != want {
+			t.Errorf("%q is text: %t, want %t", kind, got, want)
+		}
+	}
+}
+
 func TestDownloadThatEndsEarlyIsAnError(t *testing.T) {
 	srv := newRawServer(t, func(c net.Conn, _ int) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
