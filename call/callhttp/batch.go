@@ -54,7 +54,7 @@ func (a *API) placeBatch(ctx context.Context, in *batchInput) (*batchOutput, err
 	for i := range in.Body.Calls {
 		req, err := a.request(&in.Body.Calls[i])
 		if err != nil {
-			results[i] = a.notPlaced(ctx, i, err)
+			results[i] = notPlaced(i, a.problem(ctx, err))
 			continue
 		}
 		req.Tenant = tenantOf(ctx)
@@ -66,7 +66,7 @@ func (a *API) placeBatch(ctx context.Context, in *batchInput) (*batchOutput, err
 	for n, p := range a.cfg.Service.PlaceAll(ctx, reqs) {
 		i := places[n]
 		if p.Err != nil {
-			results[i] = a.notPlaced(ctx, i, a.problem(ctx, p.Err))
+			results[i] = notPlaced(i, a.problem(ctx, p.Err))
 			continue
 		}
 		body := newPlaced(p.Call)
@@ -95,11 +95,7 @@ func checkBatch(raw []byte) error {
 }
 
 // notPlaced is the result of request i, for which there is a problem.
-func (a *API) notPlaced(ctx context.Context, i int, err error) batchResult {
-	p, ok := err.(*Problem)
-	if !ok {
-		return a.notPlaced(ctx, i, a.problem(ctx, err))
-	}
+func notPlaced(i int, p *Problem) batchResult {
 	for n := range p.Errors {
 		f := &p.Errors[n]
 		if rest, found := strings.CutPrefix(f.Location, "body."); found {

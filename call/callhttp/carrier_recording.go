@@ -32,7 +32,7 @@ func (a *API) registerCarrierRecordings(api huma.API) {
 	}, a.withCarrierRecording(a.cfg.Service.ResumeCarrierRecording))
 	register(api, route{
 		http.MethodPost, base + "/{recording_id}/stop", "stop-carrier-recording", "End a recording before its call ends", http.StatusNoContent, problems,
-	}, a.withCarrierRecording(a.cfg.Service.StopCarrierRecording))
+	}, a.withCarrierRecording(a.stopCarrierRecording))
 	register(api, route{
 		http.MethodDelete, base + "/{recording_id}", "delete-carrier-recording", "Have the carrier delete a recording", http.StatusNoContent, problems,
 	}, a.withCarrierRecording(a.cfg.Service.DeleteCarrierRecording))
@@ -124,6 +124,20 @@ func (a *API) withCarrierRecording(do func(ctx context.Context, id, recordingID 
 	}
 }
 
+// stopCarrierRecording ends a recording, unless it is known to have ended.
+func (a *API) stopCarrierRecording(ctx context.Context, id, recordingID string) error {
+	c, err := a.cfg.Service.Call(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, r := range c.CarrierRecordings {
+		if r.ID == recordingID && (r.Status == telephony.RecordingCompleted || r.Status == telephony.RecordingAbsent) {
+			return nil
+		}
+	}
+	return a.cfg.Service.StopCarrierRecording(ctx, id, recordingID)
+}
+
 func (a *API) openCarrierRecording(ctx context.Context, in *oneRecording) (*eventsOutput, error) {
 	c, err := a.find(ctx, in.ID)
 	if err != nil {
@@ -149,7 +163,7 @@ func (a *API) openCarrierRecording(ctx context.Context, in *oneRecording) (*even
 }
 
 // recordingProblem is problem, about a recording.
-func (a *API) recordingProblem(ctx context.Context, err error) error {
+func (a *API) recordingProblem(ctx context.Context, err error) *Problem {
 	if errors.Is(err, call.ErrNotFound) || errors.Is(err, telephony.ErrCallGone) {
 		return noRecording.with("the call has no such recording, or the carrier has not got it yet")
 	}

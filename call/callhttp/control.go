@@ -174,10 +174,10 @@ func (a *API) handOver(ctx context.Context, c *call.Call, agentID string) (*cont
 }
 
 // transferProblem is problem, for a carrier that did not do as it was told.
-func (a *API) transferProblem(ctx context.Context, err error) error {
+func (a *API) transferProblem(ctx context.Context, err error) *Problem {
 	p := a.problem(ctx, err)
 	var carrier *telephony.Error
-	if p, ok := p.(*Problem); ok && p.Type == connectionFailed.Type && errors.As(err, &carrier) {
+	if p.Type == connectionFailed.Type && errors.As(err, &carrier) {
 		return transferFailed.with(carrier.Reason.Error())
 	}
 	return p

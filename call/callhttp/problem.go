@@ -140,7 +140,11 @@ func fromHuma(m *huma.ErrorModel) *Problem {
 
 // problem is how an error of the service is answered. What is not a client's
 // fault is logged, and not told.
-func (a *API) problem(ctx context.Context, err error) error {
+func (a *API) problem(ctx context.Context, err error) *Problem {
+	var known *Problem
+	if errors.As(err, &known) {
+		return known
+	}
 	switch {
 	case errors.Is(err, call.ErrNotFound):
 		return callNotFound.with("there is no call with this id")
