@@ -293,6 +293,7 @@ func TestPlivoRecordings(t *testing.T) {
 		}
 		talk.Say(audio.NewSamples(flat(8000, 700), 8000))
 		time.Sleep(70 * time.Second) // longer than a recording lasts if it is not told to
+		settle()
 		var rec url.Values
 		for _, h := range a.hooks {
 			if h.path == "/rec" {
