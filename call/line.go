@@ -110,6 +110,7 @@ type inbox struct {
 	arrived *sync.Cond
 	ring    *audio.Ring
 	wanted  bool  // the agent reads
+	most    int   // samples that the ring may grow to hold
 	dropped int64 // samples
 	closed  bool
 }
@@ -123,22 +124,28 @@ func (b *inbox) open(rate int) {
 	b.ring = audio.NewRing(audio.Samples(inboxFirst, rate))
 }
 
-// subscribe makes room for an agent that reads.
+// subscribe is told that the agent reads, and may lag behind for longer.
 func (b *inbox) subscribe(rate int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.wanted {
-		return
-	}
 	b.wanted = true
-	first := make([]int16, b.ring.Len())
-	b.ring.Read(first)
-	b.ring = audio.NewRing(audio.Samples(inboxLength, rate))
-	b.ring.Write(first)
+	b.most = audio.Samples(inboxLength, rate)
+}
+
+// grow makes more room, at the first time that an agent lags behind so far. The
+// caller holds mu.
+func (b *inbox) grow() {
+	waiting := make([]int16, b.ring.Len())
+	b.ring.Read(waiting)
+	b.ring = audio.NewRing(min(2*b.ring.Cap(), b.most))
+	b.ring.Write(waiting)
 }
 
 func (b *inbox) write(pcm []int16) {
 	b.mu.Lock()
+	for b.ring.Len()+len(pcm) > b.ring.Cap() && b.ring.Cap() < b.most {
+		b.grow()
+	}
 	dropped := b.ring.Overwrite(pcm)
 	if b.wanted {
 		b.dropped += int64(dropped)
