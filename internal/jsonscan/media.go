@@ -1,7 +1,6 @@
 package jsonscan
 
 import (
-	"bytes"
 	"math"
 	"strings"
 	"time"
@@ -78,11 +77,11 @@ func Media(m *stream.Message, object []byte) error {
 
 // CutTrack removes the name of a track, if all was well before.
 func CutTrack(b []byte, ok bool) (audio.Track, []byte, bool) {
-	if ok && bytes.HasPrefix(b, []byte("outbound")) {
-		return audio.Outbound, b[len("outbound"):], true
+	if rest, in := Cut(b, ok, "inbound"); in {
+		return audio.Inbound, rest, true
 	}
-	rest, ok := Cut(b, ok, "inbound")
-	return audio.Inbound, rest, ok
+	rest, ok := Cut(b, ok, "outbound")
+	return audio.Outbound, rest, ok
 }
 
 // Mark reads the name of a mark. One that AppendMark would not have written is
