@@ -140,7 +140,8 @@ func TestBadSockets(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := newOffice(t, hello(time.Minute), nil, tt.faults)
 				c := o.wait(o.place(call.Options{}).ID)
-				if c.State != call.Completed || c.Cause != call.StreamLost {
+				// The carrier may be faster to tell that the call is over than the socket is.
+				if c.State != call.Completed || c.Cause != call.StreamLost && c.Cause != call.HangupRemote {
 					t.Errorf("%v, %q (%s)", c.State, c.Cause, c.Detail)
 				}
 				if d := c.Duration(time.Now()); d < 2*time.Second || d > 2*time.Second+tt.within {
