@@ -14,6 +14,7 @@ const (
 	endpoint = 2400 // silence that ends an utterance
 	settle   = 8000 // silence that is settled
 	longest  = 24000
+	noise    = 40 // what is shorter is no word
 )
 
 // A Listener recognises the words of one side, in mu-law at 8 kHz, as services
@@ -55,7 +56,7 @@ func (l *Listener) Hear(sound []byte) (results []live.Result) {
 
 // word ends the current word.
 func (l *Listener) word() {
-	if l.current.n != 0 {
+	if l.current.n != 0 && l.pos-l.current.from >= noise {
 		l.current.to = l.pos
 		l.words = append(l.words, l.current)
 	}
