@@ -41,14 +41,3 @@ type DialRequest struct {
 	// and sends nothing.
 	SIPHeaders map[string]string
 }
-
-// Transfer says where a call goes next.
-type Transfer struct {
-	To       Number        // valid
-	CallerID Number        // what To sees; zero keeps the carrier's default
-	Timeout  time.Duration // how long to let it ring; zero leaves it to the carrier
-	// AnswerURL is asked for the instructions by carriers that take none with
-	// the request; it has to answer with a DialAnswer that says the same. Where
-	// it is needed and empty, the error wraps errors.ErrUnsupported.
-	AnswerURL string
-}

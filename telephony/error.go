@@ -52,7 +52,7 @@ func (o Outcome) String() string {
 // Error is a request to a carrier that failed.
 type Error struct {
 	Provider string // its name
-	Op       string // "dial", "hangup", "status", "transfer"
+	Op       string // "dial", "hangup", "status", "find", "redirect", or "start recording" and the like
 	Outcome  Outcome
 	// Reason is ErrInvalidNumber or one of the errors above.
 	Reason error

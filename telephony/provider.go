@@ -14,7 +14,7 @@ import (
 // and Status are [*Error] values.
 //
 // What a carrier can do beyond this, it offers by implementing one of the small
-// interfaces of this package, such as [Transferer].
+// interfaces of this package, such as [Redirector].
 type Provider interface {
 	// Name is the provider's name in URLs and records: lower-case letters,
 	// digits and hyphens. It never changes.
@@ -48,12 +48,6 @@ type Provider interface {
 // is called once, before the first use; its error says which field to mend.
 type Validator interface {
 	Validate() error
-}
-
-// Transferer is implemented by a provider that can connect the person on the
-// line to another number. The media stream of the call ends with it.
-type Transferer interface {
-	Transfer(ctx context.Context, providerCallID string, t *Transfer) error
 }
 
 // Finder is implemented by a provider that can look for a call whose id is not

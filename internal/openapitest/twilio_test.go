@@ -218,9 +218,6 @@ func TestRequestsAndRepliesAreWhatTwilioDescribes(t *testing.T) {
 		{"find", "list_calls_for_reconciliation", func(ctx context.Context) error { _, err := p.Find(ctx, full, since); return err }},
 		{"hang up", "hangup", func(ctx context.Context) error { return p.Hangup(ctx, call) }},
 		{"redirect", "redirect_to_url", func(ctx context.Context) error { return p.Redirect(ctx, call, "https://voice.example.com/next") }},
-		{"transfer", "redirect_to_twiml", func(ctx context.Context) error {
-			return p.Transfer(ctx, call, &telephony.Transfer{To: "+14155550199", CallerID: "+15005550006", Timeout: 20 * time.Second})
-		}},
 		{"start recording", "recording_start", func(ctx context.Context) error {
 			_, err := p.StartRecording(ctx, call, &telephony.RecordRequest{StatusURL: "https://voice.example.com/rec"})
 			return err

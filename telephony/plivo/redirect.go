@@ -16,27 +16,9 @@ import (
 // call or that of its dial. For a call that has not been answered the error
 // wraps ErrCallState, for one that is over or unknown ErrCallGone.
 func (p *Provider) Redirect(ctx context.Context, providerCallID, url string) error {
-	return p.redirect(ctx, "redirect", providerCallID, url)
-}
-
-// Transfer connects the person on the line to another number. Plivo takes no
-// instructions with the request: it asks t.AnswerURL for them, which has to
-// answer with a telephony.DialAnswer. Without an AnswerURL the error wraps
-// errors.ErrUnsupported.
-func (p *Provider) Transfer(ctx context.Context, providerCallID string, t *telephony.Transfer) error {
-	const op = "transfer"
-	if err := p.checkID(op, providerCallID); err != nil {
-		return err
-	}
-	if t.AnswerURL == "" {
-		return p.unsupported(op, "a transfer needs an address to ask")
-	}
-	return p.redirect(ctx, op, providerCallID, t.AnswerURL)
-}
-
-func (p *Provider) redirect(ctx context.Context, op, id, url string) error {
+	const op = "redirect"
 	params := sdk.CallUpdateParams{Legs: "aleg", AlegURL: url, AlegMethod: http.MethodPost}
-	return p.onCall(ctx, op, id, func(call string) error {
+	return p.onCall(ctx, op, providerCallID, func(call string) error {
 		_, err := p.send(ctx, op, http.MethodPost, "Call/"+call, params, nil)
 		return err
 	})

@@ -565,9 +565,6 @@ func deeds(p *Provider, call, recording string) map[string]func(context.Context)
 		"hangup":   func(ctx context.Context) error { return p.Hangup(ctx, call) },
 		"status":   func(ctx context.Context) error { _, err := p.Status(ctx, call); return err },
 		"redirect": func(ctx context.Context) error { return p.Redirect(ctx, call, "https://x/next") },
-		"transfer": func(ctx context.Context) error {
-			return p.Transfer(ctx, call, &telephony.Transfer{To: "+14155550199", AnswerURL: "https://x/next"})
-		},
 		"start recording": func(ctx context.Context) error {
 			_, err := p.StartRecording(ctx, call, &telephony.RecordRequest{})
 			return err
@@ -629,7 +626,7 @@ func TestCallThatIsOverIsToldFromOneThatIsNotAnswered(t *testing.T) {
 			"DELETE Call/" + testCall + "/Record/": "204",
 		}, nil},
 	} {
-		for _, name := range []string{"redirect", "transfer", "start recording", "stop recording"} {
+		for _, name := range []string{"redirect", "start recording", "stop recording"} {
 			t.Run(tt.name+" "+name, func(t *testing.T) {
 				r := &route{replies: tt.replies}
 				_, p := newCarrier(t, r.ServeHTTP)
@@ -661,7 +658,6 @@ func TestWhatPlivoHasNotGotDoesNotLeave(t *testing.T) {
 	for _, err := range []error{
 		p.PauseRecording(t.Context(), testCall, testStream),
 		p.ResumeRecording(t.Context(), testCall, testStream),
-		p.Transfer(t.Context(), testCall, &telephony.Transfer{To: "+14155550199"}),
 	} {
 		if !errors.Is(err, errors.ErrUnsupported) || telephony.OutcomeOf(err) != telephony.NotSent {
 			t.Errorf("error is %v, want ErrUnsupported, not sent", err)

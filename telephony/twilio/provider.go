@@ -35,7 +35,6 @@ var _ interface {
 	telephony.Validator
 	telephony.Empowered
 	telephony.Redirector
-	telephony.Transferer
 	telephony.Finder
 	telephony.CallRecorder
 	stream.Protocol

@@ -6,7 +6,6 @@ import (
 
 	api "github.com/twilio/twilio-go/rest/api/v2010"
 
-	"github.com/switchboard-voice/switchboard/internal/markup"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
@@ -19,15 +18,6 @@ func (p *Provider) Redirect(ctx context.Context, providerCallID, url string) err
 	params.SetUrl(url)
 	params.SetMethod("POST")
 	return p.settle(ctx, providerCallID, p.update(ctx, "redirect", providerCallID, params))
-}
-
-// Transfer connects the person on the line to another number. The call must
-// have been answered; otherwise the error wraps ErrCallState.
-func (p *Provider) Transfer(ctx context.Context, providerCallID string, t *telephony.Transfer) error {
-	dial := dialVerb(&telephony.DialAnswer{To: t.To, CallerID: t.CallerID, Timeout: t.Timeout})
-	params := &api.UpdateCallParams{}
-	params.SetTwiml(string(markup.Document(dial)))
-	return p.settle(ctx, providerCallID, p.update(ctx, "transfer", providerCallID, params))
 }
 
 // settle tells a call that is over from one that is not answered yet: Twilio

@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/internal/guard/guardtest"
-	"github.com/switchboard-voice/switchboard/internal/markup"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
@@ -112,9 +111,6 @@ func TestCapturedExchanges(t *testing.T) {
 			f.Set("RecordingStatusCallbackMethod", "POST")
 			f["RecordingStatusCallbackEvent"] = []string{"completed", "absent"}
 		},
-		"redirect_to_twiml": func(f url.Values) {
-			f.Set("Twiml", markup.Header+"<Response><Dial><Number>+14155550199</Number></Dial></Response>")
-		},
 	}
 	do := map[string]func(p *Provider, ctx context.Context) error{
 		"create_call_url": func(p *Provider, ctx context.Context) error {
@@ -167,9 +163,6 @@ func TestCapturedExchanges(t *testing.T) {
 		},
 		"recording_delete": func(p *Provider, ctx context.Context) error {
 			return p.DeleteRecording(ctx, testRecording)
-		},
-		"redirect_to_twiml": func(p *Provider, ctx context.Context) error {
-			return p.Transfer(ctx, testCall, &telephony.Transfer{To: "+14155550199"})
 		},
 	}
 	for _, x := range file.Exchanges {
@@ -470,7 +463,6 @@ func deeds(p *Provider, call, recording string) map[string]func(context.Context)
 		"hangup":   func(ctx context.Context) error { return p.Hangup(ctx, call) },
 		"status":   func(ctx context.Context) error { _, err := p.Status(ctx, call); return err },
 		"redirect": func(ctx context.Context) error { return p.Redirect(ctx, call, "https://x/next") },
-		"transfer": func(ctx context.Context) error { return p.Transfer(ctx, call, &telephony.Transfer{To: "+14155550199"}) },
 		"start recording": func(ctx context.Context) error {
 			_, err := p.StartRecording(ctx, call, &telephony.RecordRequest{})
 			return err
@@ -515,7 +507,7 @@ func TestCallThatIsOverIsToldFromOneThatIsNotAnswered(t *testing.T) {
 					reply(200, `{"sid":"`+testCall+`","status":`+tt.status+`}`)(w, r)
 				}
 			})
-			for _, name := range []string{"redirect", "transfer", "start recording", "pause recording", "resume recording"} {
+			for _, name := range []string{"redirect", "start recording", "pause recording", "resume recording"} {
 				before := c.requests.Load()
 				err := deeds(p, testCall, testRecording)[name](t.Context())
 				var e *telephony.Error
