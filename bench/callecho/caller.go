@@ -21,6 +21,8 @@ type caller struct {
 	streamID string
 	tcp      bool
 
+	answersMarks bool
+
 	mu    sync.Mutex // guards writing
 	frame []byte
 
@@ -190,7 +192,7 @@ var payloadKey = []byte(`"payload":`)
 func (c *caller) message(opcode byte, payload []byte, now time.Duration) error {
 	switch opcode {
 	case opClose:
-		return fmt.Errorf("callecho: server closes: %q", payload)
+		return readHangup(payload)
 	case opPing:
 		pong := append([]byte{0x8a, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
 		c.mu.Lock()
@@ -200,7 +202,7 @@ func (c *caller) message(opcode byte, payload []byte, now time.Duration) error {
 	case opText:
 		_, audio, isMedia := bytes.Cut(payload, payloadKey)
 		if !isMedia {
-			return nil
+			return c.answerMark(payload)
 		}
 		audio = bytes.TrimLeft(audio, ` "`)
 		number, ok := readMark(audio[:min(markText, len(audio))])

@@ -33,7 +33,9 @@ type Starter struct {
 	// Profiles, if it is not empty, is where servers in Go leave profiles of
 	// their processor time.
 	Profiles string
-	runs     int
+	// Apart gives the server one core and the carrier another; see CanPart.
+	Apart bool
+	runs  int
 }
 
 // Start starts a server and waits until it listens.
@@ -51,7 +53,7 @@ func (s *Starter) Start(mode Mode) (*Child, error) {
 		return nil, err
 	}
 	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
+	if err := s.start(cmd); err != nil {
 		return nil, fmt.Errorf("%s: %w", mode, err)
 	}
 	c := &Child{Mode: mode, cmd: cmd, in: in, out: bufio.NewReader(out)}
@@ -62,6 +64,17 @@ func (s *Starter) Start(mode Mode) (*Child, error) {
 	}
 	c.Addr = line
 	return c, nil
+}
+
+func (s *Starter) start(cmd *exec.Cmd) error {
+	if !s.Apart {
+		return cmd.Start()
+	}
+	server, _, err := cores()
+	if err != nil {
+		return err
+	}
+	return startOn(server, cmd, (*exec.Cmd).Start)
 }
 
 func (s *Starter) command(mode Mode) (*exec.Cmd, error) {
@@ -125,6 +138,12 @@ func (c *Child) CPU() time.Duration { return measure.Of(c.cmd.Process.Pid) }
 // Split is the same, of its own code and of the kernel, less exactly.
 func (c *Child) Split() (user, system time.Duration, err error) {
 	return measure.Split(c.cmd.Process.Pid)
+}
+
+// Files is how many descriptors the server has open.
+func (c *Child) Files() (int, error) {
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.cmd.Process.Pid))
+	return len(open), err
 }
 
 // Resident is the memory of the server that lies in RAM.

@@ -29,17 +29,22 @@ type product struct {
 	cancel  context.CancelFunc
 }
 
-func newProduct(url string, record bool) (*product, error) {
+func newProduct(url string, mode Mode) (*product, error) {
 	dir, err := os.MkdirTemp("", "callecho")
 	if err != nil {
 		return nil, err
 	}
+	agent, store := call.Echo, &call.MemoryStore{}
+	if mode == Restless {
+		agent, store.MaxEnded = call.AgentFunc(restless), 100
+	}
 	service, err := call.New(call.Config{
 		PublicURL:            url,
 		Providers:            []call.Provider{&twilio.Provider{AccountSID: accountID, AuthToken: "benchmark", BaseURL: url}},
-		Agents:               call.Agents{"echo": call.Echo},
+		Agents:               call.Agents{"echo": agent},
+		Store:                store,
 		Recorder:             &recording.WAV{Storage: &recording.Dir{Path: dir}},
-		RecordInbound:        record,
+		RecordInbound:        mode != CallDry,
 		AllowInsecureStreams: true,
 		MaxCalls:             20_000,
 		NoMedia:              time.Minute,
@@ -53,7 +58,10 @@ func newProduct(url string, record bool) (*product, error) {
 	p := &product{service: service, handler: service.Handler(), dir: dir, cancel: cancel}
 	events := service.Subscribe(ctx, 1024)
 	p.readers.Go(func() {
-		for range events.C {
+		for e := range events.C {
+			if mode == Restless && e.State.Terminal() {
+				_ = service.Erase(ctx, e.CallID) // again and again until the last event: the first may come too soon
+			}
 		}
 	})
 	return p, nil

@@ -30,6 +30,17 @@ func (s *Starter) Try(mode Mode, load Load, speech []int16) (run Run, err error)
 		return Run{}, err
 	}
 	defer func() { err = errors.Join(err, child.Close()) }()
+	if s.Apart {
+		_, carrier, err := cores()
+		if err != nil {
+			return Run{}, err
+		}
+		undo, err := confine(carrier)
+		if err != nil {
+			return Run{}, err
+		}
+		defer func() { err = errors.Join(err, undo()) }()
+	}
 	g, err := NewGenerator(child, speech)
 	if err != nil {
 		return Run{}, err

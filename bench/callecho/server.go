@@ -24,8 +24,10 @@ const (
 	Stream  Mode = "stream"  // the library's package stream
 	Call    Mode = "call"    // the library's service, with agent, recording and events
 	CallDry Mode = "calldry" // the same without recording
-	FastAPI Mode = "fastapi" // peers/fastapi_echo.py
-	Node    Mode = "node"    // peers/node_echo.mjs
+
+	Restless Mode = "restless" // the same with recording, and an agent that does not echo only
+	FastAPI  Mode = "fastapi"  // peers/fastapi_echo.py
+	Node     Mode = "node"     // peers/node_echo.mjs
 )
 
 // Stats are what a server tells of itself. Those that are not in Go tell
@@ -99,8 +101,8 @@ func serve(mode Mode, l net.Listener) (stop func(), err error) {
 		return serveHTTP(l, naive{}), nil
 	case Stream:
 		return serveHTTP(l, newStreams()), nil
-	case Call, CallDry:
-		p, err := newProduct("http://"+l.Addr().String(), mode == Call)
+	case Call, CallDry, Restless:
+		p, err := newProduct("http://"+l.Addr().String(), mode)
 		if err != nil {
 			return nil, err
 		}
@@ -128,7 +130,7 @@ func serveHTTP(l net.Listener, h http.Handler) (stop func()) {
 // path is where a server of this mode takes media streams.
 func (m Mode) path() string {
 	switch m {
-	case Call, CallDry:
+	case Call, CallDry, Restless:
 		return "/ws/stream/twilio/echo"
 	}
 	return "/"

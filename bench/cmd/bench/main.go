@@ -3,8 +3,8 @@
 //
 //	bench [-quick] [-only section,…] [-out file] [-profiles directory]
 //
-// The sections are codec, resample, vad, dtmf, pacer, recording, echo, idle and
-// most. Without -only all of them run, and the table goes to
+// The sections are codec, resample, vad, dtmf, pacer, recording, echo, idle, most
+// and soak. Without -only all of them run, and the table goes to
 // docs/performance.md.
 //
 //	bench try [-mode mode] [-calls n] [-span time] [-profiles directory]
@@ -14,7 +14,7 @@
 //	bench serve -mode mode [-profile file]
 //
 // is what it starts as the servers that are measured: tcp, naive, stream, call,
-// calldry (which does not record), fastapi and node.
+// calldry (which does not record), restless (of the soak), fastapi and node.
 package main
 
 import (
@@ -64,6 +64,7 @@ func try(args []string) error {
 	span := flags.Duration("span", 5*time.Second, "how long to measure")
 	warm := flags.Duration("warm", time.Second, "how long to wait before that")
 	profiles := flags.String("profiles", "", "a directory for a profile of the processor time")
+	apart := flags.Bool("apart", false, "give the server one core and the carrier another")
 	_ = flags.Parse(args) // exits on an error
 	root, err := speech.Root()
 	if err != nil {
@@ -73,7 +74,7 @@ func try(args []string) error {
 	if err != nil {
 		return err
 	}
-	starter := callecho.Starter{Peers: filepath.Join(root, "bench", "callecho", "peers"), Profiles: *profiles}
+	starter := callecho.Starter{Peers: filepath.Join(root, "bench", "callecho", "peers"), Profiles: *profiles, Apart: *apart}
 	run, err := starter.Try(callecho.Mode(*mode), callecho.Load{Calls: *calls, Warm: *warm, Measure: *span}, words)
 	fmt.Printf("%+v\n", run)
 	return err
@@ -84,6 +85,7 @@ type session struct {
 	quick   bool
 	micro   measure.Settings
 	starter callecho.Starter
+	apart   bool // server and carrier can have a core each
 	words   []int16
 	report  report.Report
 	begin   time.Time
@@ -104,11 +106,12 @@ var sections = []struct {
 	{"echo", (*session).echo},
 	{"idle", (*session).idle},
 	{"most", (*session).most},
+	{"soak", (*session).soak},
 }
 
 func bench(args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
-	quick := flags.Bool("quick", false, "take two minutes instead of ten; the figures are rougher")
+	quick := flags.Bool("quick", false, "take four minutes instead of twenty; the figures are rougher")
 	only := flags.String("only", "", "sections to run, separated by commas")
 	out := flags.String("out", "", "the file for the result; by default docs/performance.md if all sections run, else none")
 	profiles := flags.String("profiles", "", "a directory for profiles of the servers' processor time")
@@ -145,8 +148,13 @@ func bench(args []string) error {
 	if s.quick {
 		s.micro = measure.Quick
 	}
+	if err := callecho.CanPart(); err != nil {
+		s.say("server and carrier share the cores: %v", err)
+	} else {
+		s.apart = true
+	}
 	failed := s.run(chosen)
-	s.report.Intro, s.report.Outro = intro(s), outro
+	s.report.Intro, s.report.Outro = intro(s), fmt.Sprintf(outro, how(s))
 	fmt.Println()
 	if err := s.report.WriteText(os.Stdout); err != nil {
 		return err
