@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // ErrUnknownProvider tells that there is no transcriber of the name that Info
@@ -22,6 +23,21 @@ func (m ByName) Transcribe(ctx context.Context, info Info) (Sink, error) {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownProvider, info.Provider)
 	}
 	return t.Transcribe(ctx, info)
+}
+
+// Retranscribe does what Retranscriber says, with the transcriber that the call
+// asks for. It fails with ErrUnknownProvider, or with errors.ErrUnsupported if
+// that transcriber does not know recordings.
+func (m ByName) Retranscribe(ctx context.Context, info Info, wav io.Reader) ([]Segment, error) {
+	t := m[info.Provider]
+	if t == nil {
+		return nil, fmt.Errorf("%w: %q", ErrUnknownProvider, info.Provider)
+	}
+	r, ok := t.(Retranscriber)
+	if !ok {
+		return nil, fmt.Errorf("transcript: %q does not transcribe recordings: %w", info.Provider, errors.ErrUnsupported)
+	}
+	return r.Retranscribe(ctx, info, wav)
 }
 
 // Validate tells what is wrong with the settings, those of the transcribers

@@ -5,6 +5,7 @@ package transcript
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
@@ -43,6 +44,16 @@ type Sink interface {
 	// Close says that no more audio comes, and waits until the last words have
 	// been emitted or ctx ends. Called again it returns the same.
 	Close(ctx context.Context) error
+}
+
+// Retranscriber is what a transcriber that works on recordings is too. It is for
+// calls whose live transcription has failed, or has gaps.
+type Retranscriber interface {
+	// Retranscribe returns what was said in a recording: a WAV file with the
+	// caller on the first channel and the agent, if at all, on the second. Of
+	// info, Format and Emit do not matter. The segments are in order and all
+	// final. With an error there are none.
+	Retranscribe(ctx context.Context, info Info, wav io.Reader) ([]Segment, error)
 }
 
 // Speaker is who said something.

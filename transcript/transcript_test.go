@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strings"
 	"sync"
@@ -271,12 +272,26 @@ func (n *named) Transcribe(context.Context, Info) (Sink, error) { return nil, n.
 
 func (n *named) Validate() error { return n.invalid }
 
+// retranscriber knows recordings too.
+type retranscriber struct{ Transcriber }
+
+func (retranscriber) Retranscribe(_ context.Context, _ Info, wav io.Reader) ([]Segment, error) {
+	text, err := io.ReadAll(wav)
+	return []Segment{{Text: string(text), Final: true}}, err
+}
+
 func TestByName(t *testing.T) {
 	one, two := &named{err: errors.New("one")}, &named{err: errors.New("two")}
 	m := ByName{"": one, "two": two, "nil": nil}
 	for name, want := range map[string]error{"": one.err, "two": two.err, "three": ErrUnknownProvider, "nil": ErrUnknownProvider} {
 		if _, err := m.Transcribe(t.Context(), Info{Provider: name}); !errors.Is(err, want) {
 			t.Errorf("%q: %v; want %v", name, err, want)
+		}
+	}
+	m["recordings"] = retranscriber{one}
+	for name, want := range map[string]error{"": errors.ErrUnsupported, "three": ErrUnknownProvider, "recordings": nil} {
+		if got, err := m.Retranscribe(t.Context(), Info{Provider: name}, strings.NewReader("wav")); !errors.Is(err, want) || (want == nil) != (len(got) == 1) {
+			t.Errorf("Retranscribe %q: %v, %v; want %v", name, got, err, want)
 		}
 	}
 	broken := errors.New("no key")

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -44,10 +43,11 @@ const (
 type Transcriber struct {
 	// Key is the API key. It is needed.
 	Key telephony.Secret
-	// BaseURL is where the service is. Empty means wss://api.deepgram.com. A
-	// server without TLS must be on this machine: the key and the call would be
-	// open to all on the way.
+	// BaseURL is where the service is. Empty means wss://api.deepgram.com.
 	BaseURL string
+	// Insecure lets BaseURL be without TLS on other machines than this. The key
+	// and what is said are then open to all on the way.
+	Insecure bool
 	// Dial connects to the service. Nil means directly, or through the proxy that
 	// the environment names.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -123,13 +123,17 @@ func (t *Transcriber) url(info transcript.Info) (string, error) {
 	if err != nil {
 		return "", errors.New("deepgram: BaseURL is not a URL")
 	}
-	switch {
-	case u.Scheme == "https", u.Scheme == "wss":
+	switch u.Scheme {
+	case "https":
 		u.Scheme = "wss"
-	case (u.Scheme == "http" || u.Scheme == "ws") && local(u.Hostname()):
+	case "http":
 		u.Scheme = "ws"
+	case "ws", "wss":
 	default:
 		return "", errors.New("deepgram: BaseURL is not one of https or wss")
+	}
+	if u.Scheme == "ws" && !t.Insecure && !live.Local(u.Hostname()) {
+		return "", errors.New("deepgram: BaseURL is without TLS")
 	}
 	encoding, err := encodingOf(info.Format)
 	if err != nil {
@@ -160,12 +164,6 @@ func (t *Transcriber) url(info transcript.Info) (string, error) {
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-
-// local reports whether a host is this machine.
-func local(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}
 
 func encodingOf(f audio.Format) (string, error) {
 	if f.Rate < 8000 || f.Rate > 48000 {

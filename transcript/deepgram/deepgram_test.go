@@ -307,6 +307,7 @@ func TestValidate(t *testing.T) {
 		{"a key is enough", &Transcriber{Key: key}, true},
 		{"no key", &Transcriber{}, false},
 		{"no TLS", &Transcriber{Key: key, BaseURL: "ws://example.com"}, false},
+		{"no TLS, knowingly", &Transcriber{Key: key, BaseURL: "http://example.com", Insecure: true}, true},
 		{"no TLS, on this machine", &Transcriber{Key: key, BaseURL: "http://localhost:8080"}, true},
 		{"no URL", &Transcriber{Key: key, BaseURL: "://"}, false},
 		{"another scheme", &Transcriber{Key: key, BaseURL: "ftp://example.com"}, false},

@@ -67,7 +67,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	nth := s.streams
 	s.streams++
-	s.query = r.URL.Query()
+	query := r.URL.Query()
+	s.query = query
 	s.mu.Unlock()
 	var f faults
 	if s.faults != nil {
@@ -92,7 +93,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &conn{server: s, faults: f, ws: ws, channels: 1}
-	if s.query.Get("multichannel") == "true" {
+	if query.Get("multichannel") == "true" {
 		c.channels = 2
 		c.listeners[1].Track = audio.Outbound
 	}

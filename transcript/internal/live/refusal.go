@@ -2,6 +2,7 @@ package live
 
 import (
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -48,4 +49,10 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return 0
 	}
 	return min(max(at.Sub(now), 0), longestRetry)
+}
+
+// Local reports whether a host is this machine.
+func Local(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }

@@ -294,8 +294,8 @@ func TestWordsAreKeptWhateverHappens(t *testing.T) {
 					return nil
 				},
 			}
-			script := livetest.Talk(time.Minute, seed)
-			tr, _, err := call(s, script, time.Minute)
+			script := livetest.Talk(40*time.Second, seed)
+			tr, _, err := call(s, script, 40*time.Second)
 			script.Check(t, tr)
 			if n, _ := gaps(tr); n > 0 || err != nil {
 				t.Errorf("seed %d: %d gaps, %v", seed, n, err)

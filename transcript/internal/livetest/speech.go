@@ -94,10 +94,18 @@ func (s Script) Frame(track audio.Track, at time.Duration) *audio.Frame {
 // Speak says what the script has between two moments, in real time, to a sink.
 func (s Script) Speak(sink transcript.Sink, from, to time.Duration) {
 	start := time.Now()
+	var sides [2]Script
+	for _, w := range s {
+		sides[w.Track] = append(sides[w.Track], w)
+	}
 	for at := from; at < to; at += 20 * time.Millisecond {
 		time.Sleep(time.Until(start.Add(at - from + 20*time.Millisecond)))
 		for track := range audio.Outbound + 1 {
-			sink.WriteFrame(s.Frame(track, at))
+			side := &sides[track]
+			for len(*side) > 0 && (*side)[0].End <= at {
+				*side = (*side)[1:]
+			}
+			sink.WriteFrame((*side)[:min(2, len(*side))].Frame(track, at))
 		}
 	}
 }
