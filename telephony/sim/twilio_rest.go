@@ -382,6 +382,8 @@ func (t *twilio) resource(c *call) map[string]any {
 		queue = i.Started.Sub(i.Created)
 	}
 	more := make(map[string]string)
+	more["user_defined_messages"] = uri + "/UserDefinedMessages.json"
+	more["user_defined_message_subscriptions"] = uri + "/UserDefinedMessageSubscriptions.json"
 	for _, name := range []string{"Events", "Notifications", "Payments", "Recordings", "Siprec", "Streams", "Transcriptions"} {
 		more[strings.ToLower(name)] = uri + "/" + name + ".json"
 	}
