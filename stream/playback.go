@@ -24,7 +24,7 @@ type Position struct {
 const (
 	maxAudio  = 512 << 10 // bytes a stream holds
 	minRing   = 512       // bytes it begins with
-	keepRing  = 4 << 10   // bytes it keeps when all was heard
+	keepRing  = 8 << 10   // bytes it keeps when all was heard
 	maxMarks  = 1024      // then a new mark takes the place of the last
 	maxRuns   = 64        // then a new run counts as part of the last
 	unlimited = time.Duration(1<<63 - 1)
