@@ -34,7 +34,7 @@ func TestStreamThatStalls(t *testing.T) {
 		burst := 0
 		for i := 1; i < len(s.media); i++ {
 			gap = max(gap, s.media[i].at.Sub(s.media[i-1].at))
-			if s.media[i].at == s.media[i-1].at {
+			if s.media[i].at.Equal(s.media[i-1].at) {
 				burst++
 			}
 		}
