@@ -5,12 +5,18 @@ GOLANGCI    = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.1
 FUZZTIME   ?= 10s
 TESTFLAGS  ?=
 
-.PHONY: run test vet lint bench fuzz
+.PHONY: run setup test vet lint bench fuzz
 
 run: ## the sample server, on a simulated carrier
 	go run ./examples/server
 
-test: vet ## all tests, with the race detector
+setup: ## what the tests need besides Go: the programs of a PostgreSQL server
+	@if ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null; then :; \
+	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; \
+	else echo "make setup: install a PostgreSQL server, 15 or later (Debian: apt-get install postgresql, as root)" >&2; exit 1; fi
+
+test: setup vet ## all tests, with the race detector
 	go test -race -timeout 10m $(TESTFLAGS) ./...
 	go test -race -timeout 10m $(TESTFLAGS) ./call -carrier plivo
 
