@@ -1,10 +1,8 @@
 package sqlstore
 
 import (
-	"errors"
-
-	"modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
+	"context"
+	"database/sql"
 )
 
 // dialect is what differs between databases. Queries do not: they keep to what
@@ -13,16 +11,29 @@ import (
 type dialect struct {
 	// migrations is the directory of the schema in migrations.
 	migrations string
+	// lock is a statement that keeps other processes out until the end of the
+	// transaction in which the schema changes. None: every transaction does.
+	lock string
+
+	// write executes a statement that inserts or updates one call, and if it did,
+	// adds the events; both or neither. It reports whether it did.
+	write func(ctx context.Context, db *sql.DB, statement string, values []any, events eventRows) (bool, error)
+
 	// taken reports whether a write failed because something unique is another
 	// row's.
 	taken func(error) bool
+	// foreign reports whether a query failed because it names what no row can
+	// hold.
+	foreign func(error) bool
+	// outcome says what a failure means for a second try.
+	outcome func(error) outcome
 }
 
-var sqliteDialect = dialect{
-	migrations: "migrations/sqlite",
-	taken: func(err error) bool {
-		var e *sqlite.Error
-		return errors.As(err, &e) &&
-			(e.Code() == lib.SQLITE_CONSTRAINT_UNIQUE || e.Code() == lib.SQLITE_CONSTRAINT_PRIMARYKEY)
-	},
-}
+// outcome is what became of a statement that failed.
+type outcome int
+
+const (
+	failed  outcome = iota // and will again
+	undone                 // it was not done, and may succeed next time
+	unknown                // it may have been done, and nobody was there to tell
+)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,13 +71,8 @@ func put(s *Store, c *call.Call) error {
 }
 
 func TestStoreSurvivesKill(t *testing.T) {
-	rounds := []int{1, 50, 400} // acknowledged writes before the kill
-	if testing.Short() {
-		rounds = rounds[:2]
-	}
-	for _, writes := range rounds {
-		t.Run(fmt.Sprintf("after %d writes", writes), func(t *testing.T) {
-			address := "sqlite:" + filepath.Join(t.TempDir(), "calls.db")
+	for _, writes := range []int{1, 50, 400} { // acknowledged before the kill
+		onEach(t, func(t *testing.T, address string) {
 			acked := killAfter(t, address, writes)
 			s := mustOpen(t, address)
 			for id, version := range acked {
@@ -94,11 +88,13 @@ func TestStoreSurvivesKill(t *testing.T) {
 					t.Errorf("%s in version %d has %d events, %v", id, c.Version, len(events), err)
 				}
 			}
-			var verdict string
-			if err := s.write.QueryRowContext(t.Context(), `PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
-				t.Errorf("integrity check: %s, %v", verdict, err)
+			if s.dialect.migrations == sqliteDialect.migrations {
+				var verdict string
+				if err := s.write.QueryRowContext(t.Context(), `PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
+					t.Errorf("integrity check: %s, %v", verdict, err)
+				}
 			}
-			t.Logf("%d calls acknowledged", len(acked))
+			t.Logf("%d calls acknowledged after %d writes", len(acked), writes)
 		})
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/switchboard-voice/switchboard/internal/pgtest"
 )
 
 // TestMain runs the tests, or the process that TestStoreSurvivesKill kills.
@@ -13,5 +13,5 @@ func TestMain(m *testing.M) {
 		victim(address) // comes back only if it fails
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m)
+	pgtest.Main(m)
 }

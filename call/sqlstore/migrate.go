@@ -16,14 +16,24 @@ import (
 var migrations embed.FS
 
 // migrate brings the schema up to date, all of it or nothing. It is one
-// transaction that begins by writing, so that of several processes that open the
-// same database the first migrates, and the others wait and find it done.
-func (d *dialect) migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Glob(migrations, d.migrations+"/*.sql") // sorted
+// transaction that begins by locking others out, so that of several processes
+// that open the same database the first migrates, and the others wait and find it
+// done.
+func (s *Store) migrate(ctx context.Context) error {
+	files, err := fs.Glob(migrations, s.dialect.migrations+"/*.sql") // sorted
 	if err != nil {
 		return err
 	}
-	return transact(ctx, db, func(tx *sql.Tx) error { return migrateFiles(ctx, tx, files) })
+	return s.retry(ctx, func(bool) error {
+		return transact(ctx, s.write, func(tx *sql.Tx) error {
+			if s.dialect.lock != "" {
+				if _, err := tx.ExecContext(ctx, s.dialect.lock); err != nil {
+					return err
+				}
+			}
+			return migrateFiles(ctx, tx, files)
+		})
+	})
 }
 
 func migrateFiles(ctx context.Context, tx *sql.Tx, files []string) error {
@@ -50,4 +60,17 @@ func migrateFiles(ctx context.Context, tx *sql.Tx, files []string) error {
 		}
 	}
 	return nil
+}
+
+// transact does everything in one transaction, or nothing.
+func transact(ctx context.Context, db *sql.DB, everything func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if err := everything(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
 }

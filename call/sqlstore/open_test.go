@@ -20,7 +20,14 @@ func TestOpenRefuses(t *testing.T) {
 		{"a path alone", "calls.db"},
 		{"no path", "sqlite:"},
 		{"a host where a path should be", "sqlite://calls.db"},
-		{"a database that it does not know, without telling the password", "postgres://user:hunter2@localhost/calls"},
+		{"a database that it does not know, without telling the password", "mysql://user:hunter2@localhost/calls"},
+		{"a server that is not there, without telling the password", "postgres://user:hunter2@127.0.0.1:1/calls"},
+		{"a port that is none, without telling the password", "postgres://user:hunter2@localhost:port/calls"},
+		{"a password that breaks the address, without telling it", "postgres://user:hun/ter2@hunter2:hunter2?hunter2=hunter2#hunter2"},
+		{"a parameter that is wrong", "postgres:///calls?password=hunter2&sslmode=perhaps"},
+		{"no connection at all", "postgres:///calls?password=hunter2&pool_max_conns=0"},
+		{"a number of connections that is none", "postgres:///calls?pool_max_conns=many"},
+		{"a certificate that cannot be read", "postgres://localhost/calls?sslmode=verify-full&sslrootcert=" + filepath.Join(dir, "none")},
 		{"a file that is no database", "sqlite:" + text},
 		{"a directory", "sqlite:" + dir},
 		{"a directory below a file", "sqlite:" + filepath.Join(text, "calls.db")},
@@ -91,35 +98,37 @@ func TestOpenMakesFilesForOwnerOnly(t *testing.T) {
 }
 
 func TestOpenAtOnce(t *testing.T) {
-	address := "sqlite:" + filepath.Join(t.TempDir(), "calls.db")
-	const opens = 8
-	var results [opens]error
-	var all sync.WaitGroup
-	for i := range opens {
-		all.Go(func() {
-			s, err := Open(t.Context(), address)
-			if err == nil {
-				err = errors.Join(put(s, sample(string(rune('a'+i)))), s.Close())
-			}
-			results[i] = err
-		})
-	}
-	all.Wait()
-	if err := errors.Join(results[:]...); err != nil {
-		t.Fatal(err)
-	}
+	onEach(t, func(t *testing.T, address string) {
+		const opens = 8
+		var results [opens]error
+		var all sync.WaitGroup
+		for i := range opens {
+			all.Go(func() {
+				s, err := Open(t.Context(), address)
+				if err == nil {
+					err = errors.Join(put(s, sample(string(rune('a'+i)))), s.Close())
+				}
+				results[i] = err
+			})
+		}
+		all.Wait()
+		if err := errors.Join(results[:]...); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 func TestOpenRefusesNewerSchema(t *testing.T) {
-	address := "sqlite:" + filepath.Join(t.TempDir(), "calls.db")
-	s := mustOpen(t, address)
-	if _, err := s.write.ExecContext(t.Context(), `INSERT INTO schema_version VALUES (1000)`); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(t.Context(), address); err == nil || !strings.Contains(err.Error(), "newer") {
-		t.Errorf("Open returned %v", err)
-	}
+	onEach(t, func(t *testing.T, address string) {
+		s := mustOpen(t, address)
+		if _, err := s.write.ExecContext(t.Context(), `INSERT INTO schema_version VALUES (1000)`); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), address); err == nil || !strings.Contains(err.Error(), "newer") {
+			t.Errorf("Open returned %v", err)
+		}
+	})
 }

@@ -5,23 +5,29 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
 )
 
 // Store is a call.Store in a database. It may be used by many goroutines, and
-// the same database by several processes, at once. Writes wait for each other:
-// up to 5 seconds for those of other processes.
+// the same database by several processes, at once. On SQLite writes wait for each
+// other, up to 5 seconds for those of other processes; on PostgreSQL only those
+// of the same call do.
 //
-// Errors begin with "sqlstore: " and the method. Beyond what call.Store says, an
-// id, a carrier's id or an idempotency key that another call has is
-// call.ErrConflict, and so is a Version other than 1 for a new call; an Update
-// of a call that is not there is call.ErrNotFound; a call that is not there has
-// no events. When a context ends during a write, the write may have happened.
+// Where PostgreSQL cannot be reached, restarts, or hands over to another server,
+// methods try again for up to 5 seconds. A write whose reply was lost on the way
+// is found again, and neither done twice nor taken for another's.
+//
+// Errors begin with "sqlstore: " and the method. When a write fails because its
+// context has ended, or because the database stayed away, it may have happened.
 type Store struct {
 	dialect dialect
 	write   *sql.DB
-	read    *sql.DB // the same as write, if there is one connection only
+	read    *sql.DB // may be the same as write
+	// patience is how long a method tries while its database is away, unless its
+	// context ends before.
+	patience time.Duration
 }
 
 var _ call.Store = (*Store)(nil)
@@ -29,7 +35,7 @@ var _ call.Store = (*Store)(nil)
 // Close closes the database. After it, methods return errors. A second Close
 // does nothing.
 func (s *Store) Close() error {
-	if err := errors.Join(s.read.Close(), s.write.Close()); err != nil {
+	if err := errors.Join(s.read.Close(), s.write.Close()); err != nil { // twice is no error
 		return fmt.Errorf("sqlstore: close: %w", err)
 	}
 	return nil
@@ -54,8 +60,12 @@ func (s *Store) Update(ctx context.Context, c *call.Call, events []call.Event) e
 
 // Delete implements call.Store.
 func (s *Store) Delete(ctx context.Context, id string) error {
-	// Events go with their call, by the foreign key.
-	if _, err := s.write.ExecContext(ctx, `DELETE FROM calls WHERE id = $1`, id); err != nil {
+	err := s.retry(ctx, func(bool) error {
+		// Events go with their call, by the foreign key.
+		_, err := s.write.ExecContext(ctx, `DELETE FROM calls WHERE id = $1`, id)
+		return err
+	})
+	if err != nil && !s.dialect.foreign(err) {
 		return fmt.Errorf("sqlstore: delete: %w", err)
 	}
 	return nil
@@ -63,7 +73,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 
 // Get implements call.Store.
 func (s *Store) Get(ctx context.Context, id string) (*call.Call, error) {
-	c, err := scanCall(s.read.QueryRowContext(ctx, `SELECT record FROM calls WHERE id = $1`, id))
+	c, err := s.find(ctx, `SELECT record FROM calls WHERE id = $1`, id)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: get: %w", err)
 	}
@@ -72,8 +82,7 @@ func (s *Store) Get(ctx context.Context, id string) (*call.Call, error) {
 
 // ByProvider implements call.Store.
 func (s *Store) ByProvider(ctx context.Context, provider, providerCallID string) (*call.Call, error) {
-	c, err := scanCall(s.read.QueryRowContext(ctx,
-		`SELECT record FROM calls WHERE provider = $1 AND provider_call_id = $2`, provider, providerCallID))
+	c, err := s.find(ctx, `SELECT record FROM calls WHERE provider = $1 AND provider_call_id = $2`, provider, providerCallID)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: by provider: %w", err)
 	}
@@ -83,7 +92,7 @@ func (s *Store) ByProvider(ctx context.Context, provider, providerCallID string)
 // List implements call.Store.
 func (s *Store) List(ctx context.Context, f call.Filter) ([]*call.Call, error) {
 	query, args := listQuery(f)
-	list, err := collect(ctx, s.read, decodeCall, query, args...)
+	list, err := collect(ctx, s, decodeCall, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: list: %w", err)
 	}
@@ -92,12 +101,24 @@ func (s *Store) List(ctx context.Context, f call.Filter) ([]*call.Call, error) {
 
 // Events implements call.Store.
 func (s *Store) Events(ctx context.Context, id string, after int64) ([]call.Event, error) {
-	events, err := collect(ctx, s.read, decodeEvent,
+	events, err := collect(ctx, s, decodeEvent,
 		`SELECT event FROM events WHERE call_id = $1 AND seq > $2 ORDER BY seq`, id, after)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: events: %w", err)
 	}
 	return events, nil
+}
+
+// find returns the one call that a query finds, or call.ErrNotFound.
+func (s *Store) find(ctx context.Context, query string, args ...any) (c *call.Call, err error) {
+	err = s.retry(ctx, func(bool) error {
+		c, err = scanCall(s.read.QueryRowContext(ctx, query, args...))
+		return err
+	})
+	if err != nil && s.dialect.foreign(err) {
+		return nil, call.ErrNotFound
+	}
+	return c, err
 }
 
 // scanCall reads the record that a query for one found.
@@ -113,7 +134,18 @@ func scanCall(row *sql.Row) (*call.Call, error) {
 }
 
 // collect decodes the one column of each row of a query.
-func collect[T any](ctx context.Context, db *sql.DB, decode func([]byte) (T, error), query string, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, s *Store, decode func([]byte) (T, error), query string, args ...any) (all []T, err error) {
+	err = s.retry(ctx, func(bool) error {
+		all, err = collectOnce(ctx, s.read, decode, query, args...)
+		return err
+	})
+	if err != nil && s.dialect.foreign(err) {
+		return nil, nil
+	}
+	return all, err
+}
+
+func collectOnce[T any](ctx context.Context, db *sql.DB, decode func([]byte) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/call/calltest"
+	"github.com/switchboard-voice/switchboard/internal/pgtest"
 	"github.com/switchboard-voice/switchboard/telephony"
 	"github.com/switchboard-voice/switchboard/transcript"
 )
@@ -26,150 +27,183 @@ func TestStoreInFile(t *testing.T) {
 	})
 }
 
+func TestStoreOnPostgreSQL(t *testing.T) {
+	for _, tt := range []struct{ name, parameter string }{
+		{"as it is", ""},
+		{"in serializable transactions", "&default_transaction_isolation=serializable"},
+		{"behind a pooler of transactions", "&default_query_exec_mode=exec"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			calltest.TestStore(t, func(t *testing.T) call.Store {
+				return mustOpen(t, databases["PostgreSQL"](t)+tt.parameter)
+			})
+		})
+	}
+}
+
+// databases make an empty database and return its address.
+var databases = map[string]func(testing.TB) string{
+	"SQLite":     func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "calls.db") },
+	"PostgreSQL": func(t testing.TB) string { return pgtest.Start(t).Schema(t) },
+}
+
+// onEach runs a test on each database.
+func onEach(t *testing.T, test func(t *testing.T, address string)) {
+	for name, address := range databases {
+		t.Run(name, func(t *testing.T) { test(t, address(t)) })
+	}
+}
+
 func TestStoreInMemory(t *testing.T) {
 	calltest.TestStore(t, func(t *testing.T) call.Store { return mustOpen(t, "sqlite::memory:") })
 }
 
 func TestStoreRefuses(t *testing.T) {
-	s := mustOpen(t, "sqlite::memory:")
-	first := sample("first")
-	if err := put(s, first); err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct {
-		name   string
-		change func(*call.Call, *call.Event)
-	}{
-		{"a quality that is no number", func(c *call.Call, _ *call.Event) { c.Metrics.AudioQuality = math.NaN() }},
-		{"a state that has no name", func(c *call.Call, _ *call.Event) { c.State = 99 }},
-		{"a call that was never made", func(c *call.Call, _ *call.Event) { c.CreatedAt = time.Time{} }},
-		{"a call of the far future", func(c *call.Call, _ *call.Event) { c.CreatedAt = time.Date(2263, 1, 1, 0, 0, 0, 0, time.UTC) }},
-		{"an answer that has no year", func(c *call.Call, _ *call.Event) { c.AnsweredAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }},
-		{"an event in a state that has no name", func(_ *call.Call, e *call.Event) { e.State = 99 }},
-		{"a confidence without an end", func(_ *call.Call, e *call.Event) {
-			e.Segment = &transcript.Segment{Confidence: math.Inf(1)}
-		}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := sample("refused")
-			e := call.Event{Seq: 1, At: c.CreatedAt}
-			tt.change(c, &e)
-			if _, err := s.Create(t.Context(), c, []call.Event{e}); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: create: ") {
-				t.Errorf("Create returned %v", err)
-			}
-			if _, err := s.Get(t.Context(), c.ID); !errors.Is(err, call.ErrNotFound) {
-				t.Errorf("after the refused Create: %v", err)
-			}
-			c = first.Clone()
-			c.Version++
-			e = call.Event{Seq: 2, At: c.CreatedAt}
-			tt.change(c, &e)
-			if err := s.Update(t.Context(), c, []call.Event{e}); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: update: ") {
-				t.Errorf("Update returned %v", err)
-			}
-			got, err := s.Get(t.Context(), first.ID)
-			if err != nil || got.Version != 1 {
-				t.Errorf("after the refused Update: %v, %v", got, err)
-			}
-		})
-	}
+	onEach(t, func(t *testing.T, address string) {
+		s := mustOpen(t, address)
+		first := sample("first")
+		if err := put(s, first); err != nil {
+			t.Fatal(err)
+		}
+		tests := []struct {
+			name   string
+			change func(*call.Call, *call.Event)
+		}{
+			{"a quality that is no number", func(c *call.Call, _ *call.Event) { c.Metrics.AudioQuality = math.NaN() }},
+			{"a state that has no name", func(c *call.Call, _ *call.Event) { c.State = 99 }},
+			{"a call that was never made", func(c *call.Call, _ *call.Event) { c.CreatedAt = time.Time{} }},
+			{"a call of the far future", func(c *call.Call, _ *call.Event) { c.CreatedAt = time.Date(2263, 1, 1, 0, 0, 0, 0, time.UTC) }},
+			{"an answer that has no year", func(c *call.Call, _ *call.Event) { c.AnsweredAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }},
+			{"an event in a state that has no name", func(_ *call.Call, e *call.Event) { e.State = 99 }},
+			{"a confidence without an end", func(_ *call.Call, e *call.Event) {
+				e.Segment = &transcript.Segment{Confidence: math.Inf(1)}
+			}},
+		}
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				c := sample("refused")
+				e := call.Event{Seq: 1, At: c.CreatedAt}
+				tt.change(c, &e)
+				if _, err := s.Create(t.Context(), c, []call.Event{e}); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: create: ") {
+					t.Errorf("Create returned %v", err)
+				}
+				if _, err := s.Get(t.Context(), c.ID); !errors.Is(err, call.ErrNotFound) {
+					t.Errorf("after the refused Create: %v", err)
+				}
+				c = first.Clone()
+				c.Version++
+				e = call.Event{Seq: 2, At: c.CreatedAt}
+				tt.change(c, &e)
+				if err := s.Update(t.Context(), c, []call.Event{e}); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: update: ") {
+					t.Errorf("Update returned %v", err)
+				}
+				got, err := s.Get(t.Context(), first.ID)
+				if err != nil || got.Version != 1 {
+					t.Errorf("after the refused Update: %v, %v", got, err)
+				}
+			})
+		}
+	})
 }
 
 func TestStoreKeepsWhatWasWritten(t *testing.T) {
-	address := "sqlite:" + filepath.Join(t.TempDir(), "calls.db")
-	s := mustOpen(t, address)
-	if err := put(s, sample("one")); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // and a second Close does nothing
-		if err := s.Close(); err != nil {
+	onEach(t, func(t *testing.T, address string) {
+		s := mustOpen(t, address)
+		if err := put(s, sample("one")); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if _, err := s.Get(t.Context(), "one"); err == nil || errors.Is(err, call.ErrNotFound) {
-		t.Errorf("Get after Close returned %v", err)
-	}
-	if err := put(s, sample("two")); err == nil {
-		t.Error("Create after Close returned no error")
-	}
-	s = mustOpen(t, address)
-	if c, err := s.Get(t.Context(), "one"); err != nil || c.ID != "one" {
-		t.Errorf("after opening again: %v, %v", c, err)
-	}
+		for range 2 { // and a second Close does nothing
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Get(t.Context(), "one"); err == nil || errors.Is(err, call.ErrNotFound) {
+			t.Errorf("Get after Close returned %v", err)
+		}
+		if err := put(s, sample("two")); err == nil {
+			t.Error("Create after Close returned no error")
+		}
+		s = mustOpen(t, address)
+		if c, err := s.Get(t.Context(), "one"); err != nil || c.ID != "one" {
+			t.Errorf("after opening again: %v, %v", c, err)
+		}
+	})
 }
 
 func TestStoreReportsBrokenRecord(t *testing.T) {
-	s := mustOpen(t, "sqlite::memory:")
-	if err := put(s, sample("one")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.write.ExecContext(t.Context(), `UPDATE calls SET record = '{"state":"asleep"}'; UPDATE events SET event = '{'`); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Get(t.Context(), "one"); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: get: record: ") {
-		t.Errorf("Get returned %v", err)
-	}
-	if _, err := s.List(t.Context(), call.Filter{}); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: list: record: ") {
-		t.Errorf("List returned %v", err)
-	}
-	if _, err := s.Events(t.Context(), "one", 0); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: events: event: ") {
-		t.Errorf("Events returned %v", err)
-	}
+	onEach(t, func(t *testing.T, address string) {
+		s := mustOpen(t, address)
+		if err := put(s, sample("one")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.write.ExecContext(t.Context(), `UPDATE calls SET record = '{"state":"asleep"}'; UPDATE events SET event = '{'`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Get(t.Context(), "one"); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: get: record: ") {
+			t.Errorf("Get returned %v", err)
+		}
+		if _, err := s.List(t.Context(), call.Filter{}); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: list: record: ") {
+			t.Errorf("List returned %v", err)
+		}
+		if _, err := s.Events(t.Context(), "one", 0); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: events: event: ") {
+			t.Errorf("Events returned %v", err)
+		}
+	})
 }
 
-// Two stores on one file are what two processes are.
+// Two stores on one database are what two processes are.
 func TestStoreShared(t *testing.T) {
-	address := "sqlite:" + filepath.Join(t.TempDir(), "calls.db")
-	stores := []*Store{mustOpen(t, address), mustOpen(t, address)}
-	const writes = 100
-	results := make([]error, len(stores))
-	var writers sync.WaitGroup
-	for i, s := range stores {
-		writers.Go(func() {
-			for n := range writes {
-				id := fmt.Sprintf("call-%d", n)
-				c := sample(id)
-				c.IdempotencyKey = id
-				existing, err := s.Create(context.Background(), c, nil)
-				if err != nil {
-					results[i] = err
-					return
-				}
-				if existing != nil {
-					c = existing
-				}
-				for { // both count up, none is lost
-					c.Version++
-					err := s.Update(context.Background(), c, []call.Event{{Seq: c.Version, At: c.CreatedAt}})
-					if err == nil {
-						break
-					}
-					if !errors.Is(err, call.ErrConflict) {
+	onEach(t, func(t *testing.T, address string) {
+		stores := []*Store{mustOpen(t, address), mustOpen(t, address)}
+		const writes = 100
+		results := make([]error, len(stores))
+		var writers sync.WaitGroup
+		for i, s := range stores {
+			writers.Go(func() {
+				for n := range writes {
+					id := fmt.Sprintf("call-%d", n)
+					c := sample(id)
+					c.IdempotencyKey = id
+					existing, err := s.Create(context.Background(), c, nil)
+					if err != nil {
 						results[i] = err
 						return
 					}
-					if c, err = s.Get(context.Background(), id); err != nil {
-						results[i] = err
-						return
+					if existing != nil {
+						c = existing
+					}
+					for { // both count up, none is lost
+						c.Version++
+						err := s.Update(context.Background(), c, []call.Event{{Seq: c.Version, At: c.CreatedAt}})
+						if err == nil {
+							break
+						}
+						if !errors.Is(err, call.ErrConflict) {
+							results[i] = err
+							return
+						}
+						if c, err = s.Get(context.Background(), id); err != nil {
+							results[i] = err
+							return
+						}
 					}
 				}
-			}
-		})
-	}
-	writers.Wait()
-	if err := errors.Join(results...); err != nil {
-		t.Fatal(err)
-	}
-	list, err := stores[0].List(t.Context(), call.Filter{Limit: 1000})
-	if err != nil || len(list) != writes {
-		t.Fatalf("List returned %d calls, %v", len(list), err)
-	}
-	for _, c := range list {
-		if c.Version != 3 {
-			t.Errorf("%s has version %d, not that of one create and two updates", c.ID, c.Version)
+			})
 		}
-	}
+		writers.Wait()
+		if err := errors.Join(results...); err != nil {
+			t.Fatal(err)
+		}
+		list, err := stores[0].List(t.Context(), call.Filter{Limit: 1000})
+		if err != nil || len(list) != writes {
+			t.Fatalf("List returned %d calls, %v", len(list), err)
+		}
+		for _, c := range list {
+			if c.Version != 3 {
+				t.Errorf("%s has version %d, not that of one create and two updates", c.ID, c.Version)
+			}
+		}
+	})
 }
 
 func TestStoreOverwritesWhatIsDeleted(t *testing.T) {

@@ -14,53 +14,67 @@ import (
 const columns = `version, tenant, idempotency_key, agent_id, direction,
 	provider, provider_call_id, state, created_at, record`
 
-// columnsOf returns the id of c and the values of columns.
-func columnsOf(c *call.Call) ([]any, error) {
+const (
+	insertCall = `INSERT INTO calls (id, ` + columns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		ON CONFLICT DO NOTHING`
+	updateCall = `UPDATE calls SET (` + columns + `) = ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		WHERE id = $1 AND version = $2 - 1`
+)
+
+// row is a call as the table has it.
+type row struct {
+	values []any // the id and those of columns
+	record string
+}
+
+func rowOf(c *call.Call) (row, error) {
 	record, err := encodeCall(c)
 	if err != nil {
-		return nil, err
+		return row{}, err
 	}
-	return []any{
+	return row{record: record, values: []any{
 		c.ID, c.Version, c.Tenant, orNull(c.IdempotencyKey), c.AgentID, c.Direction.String(),
 		c.Provider, orNull(c.ProviderCallID), c.State.String(), nanos(c.CreatedAt), record,
-	}, nil
+	}}, nil
 }
 
 func orNull(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
 
-func (s *Store) create(ctx context.Context, c *call.Call, events []call.Event) (*call.Call, error) {
+// eventRows are events as the table has them, column by column.
+type eventRows struct {
+	seq, at []int64
+	event   []string
+}
+
+func eventRowsOf(events []call.Event) (rows eventRows, err error) {
+	for _, e := range events {
+		event, err := encodeEvent(e)
+		if err != nil {
+			return rows, err
+		}
+		rows.seq = append(rows.seq, e.Seq)
+		rows.at = append(rows.at, nanos(e.At))
+		rows.event = append(rows.event, event)
+	}
+	return rows, nil
+}
+
+func (s *Store) create(ctx context.Context, c *call.Call, events []call.Event) (first *call.Call, err error) {
 	if c.Version != 1 {
 		return nil, fmt.Errorf("%w: a new record has version 1, not %d", call.ErrConflict, c.Version)
 	}
-	values, err := columnsOf(c)
-	if err != nil {
-		return nil, err
-	}
-	var first *call.Call
-	err = transact(ctx, s.write, func(tx *sql.Tx) error {
-		created, err := affects(tx.ExecContext(ctx,
-			`INSERT INTO calls (id, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-			ON CONFLICT DO NOTHING`, values...))
-		switch {
-		case err != nil:
-			return err
-		case !created:
-			first, err = existing(ctx, tx, c)
-			return err
-		}
-		return appendEvents(ctx, tx, c.ID, events)
+	err = s.put(ctx, insertCall, c, events, func() error {
+		first, err = s.existing(ctx, c)
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return first, nil
+	return first, err
 }
 
 // existing returns the call that stands in the way of c under its idempotency
 // key, or says that it is in the way for another reason.
-func existing(ctx context.Context, tx *sql.Tx, c *call.Call) (*call.Call, error) {
+func (s *Store) existing(ctx context.Context, c *call.Call) (*call.Call, error) {
 	if c.IdempotencyKey != "" {
-		first, err := scanCall(tx.QueryRowContext(ctx,
+		first, err := scanCall(s.write.QueryRowContext(ctx,
 			`SELECT record FROM calls WHERE tenant = $1 AND idempotency_key = $2`, c.Tenant, c.IdempotencyKey))
 		if !errors.Is(err, call.ErrNotFound) {
 			return first, err
@@ -70,68 +84,57 @@ func existing(ctx context.Context, tx *sql.Tx, c *call.Call) (*call.Call, error)
 }
 
 func (s *Store) update(ctx context.Context, c *call.Call, events []call.Event) error {
-	values, err := columnsOf(c)
-	if err != nil {
-		return err
+	err := s.put(ctx, updateCall, c, events, func() error { return s.refusal(ctx, c) })
+	if s.dialect.taken(err) {
+		return fmt.Errorf("%w: the carrier's id or the key is taken", call.ErrConflict)
 	}
-	return transact(ctx, s.write, func(tx *sql.Tx) error {
-		updated, err := affects(tx.ExecContext(ctx,
-			`UPDATE calls SET (`+columns+`) = ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-			WHERE id = $1 AND version = $2 - 1`, values...))
-		switch {
-		case s.dialect.taken(err):
-			return fmt.Errorf("%w: the carrier's id or the key is taken", call.ErrConflict)
-		case err != nil:
-			return err
-		case !updated:
-			return refusal(ctx, tx, c)
-		}
-		return appendEvents(ctx, tx, c.ID, events)
-	})
+	return err
 }
 
 // refusal says why there is no record that c may replace.
-func refusal(ctx context.Context, tx *sql.Tx, c *call.Call) error {
-	now, err := scanCall(tx.QueryRowContext(ctx, `SELECT record FROM calls WHERE id = $1`, c.ID))
+func (s *Store) refusal(ctx context.Context, c *call.Call) error {
+	now, err := scanCall(s.write.QueryRowContext(ctx, `SELECT record FROM calls WHERE id = $1`, c.ID))
 	if err != nil {
 		return err
 	}
 	return fmt.Errorf("%w: version %d does not follow %d", call.ErrConflict, c.Version, now.Version)
 }
 
-func appendEvents(ctx context.Context, tx *sql.Tx, id string, events []call.Event) error {
-	for _, e := range events {
-		event, err := encodeEvent(e)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx,
-			`INSERT INTO events (call_id, seq, at, event) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (call_id, seq) DO NOTHING`, id, e.Seq, nanos(e.At), event); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// affects reports whether a statement changed a row.
-func affects(r sql.Result, err error) (bool, error) {
-	if err != nil {
-		return false, err
-	}
-	n, err := r.RowsAffected()
-	return n > 0, err
-}
-
-// transact does everything in one transaction, or nothing.
-func transact(ctx context.Context, db *sql.DB, everything func(*sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
+// put executes a statement that writes c, and adds the events. If the statement
+// finds that it may not write, refused says why.
+//
+// What stands in the way after the reply to an earlier try was lost may be what
+// that try has written; then all is well. It is known by the record, which two
+// writers never have in common: there are times to the nanosecond in it.
+func (s *Store) put(ctx context.Context, statement string, c *call.Call, events []call.Event, refused func() error) error {
+	row, err := rowOf(c)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	if err := everything(tx); err != nil {
+	rows, err := eventRowsOf(events)
+	if err != nil {
 		return err
 	}
-	return tx.Commit()
+	return s.retry(ctx, func(again bool) error {
+		done, err := s.dialect.write(ctx, s.write, statement, row.values, rows)
+		if err != nil || done {
+			return err
+		}
+		if again {
+			if ours, err := s.has(ctx, c.ID, row.record); err != nil || ours {
+				return err
+			}
+		}
+		return refused()
+	})
+}
+
+// has reports whether the record of a call is exactly this.
+func (s *Store) has(ctx context.Context, id, record string) (bool, error) {
+	var same bool
+	err := s.write.QueryRowContext(ctx, `SELECT record = $2 FROM calls WHERE id = $1`, id, record).Scan(&same)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return same, err
 }
