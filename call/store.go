@@ -20,6 +20,10 @@ var (
 // Store keeps the records of calls and their events. It may be used by many
 // goroutines at once, and by several processes if it says so.
 //
+// Times come back to the nanosecond and in UTC; a map or slice that is empty may
+// come back nil. A context that has ended ends the method with its error, and
+// nothing written unless it ended during the write.
+//
 // What a Store is given stays the caller's: it copies what it keeps. What it
 // returns belongs to the receiver. A write that has returned without error
 // survives a crash of the process, if the store is durable at all.
@@ -27,12 +31,15 @@ type Store interface {
 	// Create stores a new call, whose Version is 1, and its first events. If
 	// c.IdempotencyKey is set and a call of the same tenant has the same key,
 	// nothing is stored and that call is returned instead; otherwise the result
-	// is nil.
+	// is nil. If another call has the ID, or the same carrier's id, or if Version
+	// is not 1, the error wraps ErrConflict.
 	Create(ctx context.Context, c *Call, events []Event) (existing *Call, err error)
 
 	// Update replaces the record of a call and appends events, both or neither.
 	// c.Version is one above the version it replaces, or the error wraps
-	// ErrConflict. Events already stored under the same Seq are left alone.
+	// ErrConflict; so it does if another call has its carrier's id or its key. If
+	// there is no such call, it wraps ErrNotFound. Events already stored under the
+	// same Seq are left alone.
 	Update(ctx context.Context, c *Call, events []Event) error
 
 	// Get returns a call, or ErrNotFound.
@@ -47,7 +54,7 @@ type Store interface {
 	List(ctx context.Context, f Filter) ([]*Call, error)
 
 	// Events returns the stored events of a call with a Seq above after, in
-	// order.
+	// order. A call that is not there has none.
 	Events(ctx context.Context, id string, after int64) ([]Event, error)
 
 	// Delete removes a call, its events and its idempotency key. Nothing there
