@@ -100,3 +100,22 @@ func TestMarksSurviveMuLaw(t *testing.T) {
 		t.Error("speech is taken for a mark")
 	}
 }
+
+func TestCallsOfASoakEndInEveryWay(t *testing.T) {
+	words, err := speech.Whole()
+	if err != nil {
+		t.Fatal(err)
+	}
+	looks := 0
+	found, err := (&Starter{}).Soak(Soak{Calls: 20, Warm: time.Second, Span: 4 * time.Second, Settle: time.Second}, words,
+		func(int64, Stats) { looks++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.Broken != 0 || found.Calls == 0 || found.Calls != found.Stopped+found.Cut+found.HungUp {
+		t.Errorf("%+v", found)
+	}
+	if looks == 0 || found.Before.Goroutines == 0 || found.After.Files == 0 {
+		t.Errorf("%d looks, %+v", looks, found)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/bench/measure"
+	"golang.org/x/sys/unix"
 )
 
 // A Child is the process of a server. It ends with Close, and at the latest
@@ -97,9 +98,10 @@ func (s *Starter) command(mode Mode) (*exec.Cmd, error) {
 	return exec.Command(self, args...), nil
 }
 
-// readLine reads a line, and ends the process if there is none in time.
+// readLine reads a line, and ends the process if there is none in time: a server
+// in Go then says what its goroutines do.
 func (c *Child) readLine(timeout time.Duration) (string, error) {
-	watch := time.AfterFunc(timeout, func() { _ = c.cmd.Process.Kill() })
+	watch := time.AfterFunc(timeout, func() { _ = c.cmd.Process.Signal(unix.SIGQUIT) })
 	defer watch.Stop()
 	line, err := c.out.ReadString('\n')
 	if err != nil {
@@ -125,7 +127,7 @@ func (c *Child) Stats(gc bool) (Stats, error) {
 	if _, err := io.WriteString(c.in, question); err != nil {
 		return s, err
 	}
-	line, err := c.readLine(15 * time.Second)
+	line, err := c.readLine(time.Minute) // on a busy machine a collection takes its time
 	if err != nil {
 		return s, err
 	}

@@ -121,6 +121,7 @@ func (c *churn) run(calls int, span time.Duration, watch func() error) {
 			time.Sleep(time.Until(begin.Add(span * time.Duration(i+1) / 11)))
 			if err := watch(); err != nil {
 				c.gen.fail(err)
+				break
 			}
 		}
 	}
