@@ -38,7 +38,7 @@ type heard struct {
 // Hear takes sound and returns what it makes of it.
 func (l *Listener) Hear(sound []byte) (results []live.Result) {
 	for _, b := range sound {
-		if b == audio.MuLaw.Silence() {
+		if b &= 0x7F; b == audio.MuLaw.Silence()&0x7F {
 			b = 0
 		}
 		if b != l.current.n {

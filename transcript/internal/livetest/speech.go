@@ -1,8 +1,8 @@
 // Package livetest has speech that can be told from its sound without doubt, and
 // a recogniser for it, to test what lies between the two.
 //
-// A word is a number. It sounds as one sample that is repeated for as long as
-// the word lasts, so that a word which is cut in two is heard as two.
+// A word is a number. It sounds as noise of one amplitude for as long as the word
+// lasts, so that a word which is cut in two is heard as two.
 package livetest
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/switchboard-voice/switchboard/transcript"
 )
 
-// Words is how many words there are: 1 to Words. All are loud.
-const Words = 60
+// Words is how many words there are: 1 to Words. All are about as loud.
+const Words = 40
 
 // A Word is said by one side of a call.
 type Word struct {
@@ -83,12 +83,18 @@ func (s Script) Frame(track audio.Track, at time.Duration) *audio.Frame {
 		}
 		for i := range f.Payload {
 			if now := at + audio.Duration(i, 8000); now >= w.At && now < w.End {
-				f.Payload[i] = byte(w.N)
+				f.Payload[i] = byte(w.N) | sign(int64(now)/1000)
 			}
 		}
 	}
 	audio.Decode(f.PCM, audio.MuLaw, f.Payload)
 	return f
+}
+
+// sign is that of a sample in mu-law, either way as often.
+func sign(at int64) byte {
+	h := uint64(at+1) * 0x9E3779B97F4A7C15
+	return byte(h>>56) & 0x80
 }
 
 // Speak says what the script has between two moments, in real time, to a sink.

@@ -1,0 +1,124 @@
+package openai
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/switchboard-voice/switchboard/audio"
+	"github.com/switchboard-voice/switchboard/transcript"
+)
+
+// recording transcribes a WAV file.
+func (r *requester) recording(ctx context.Context, file io.Reader, parallel int, callerOnly bool) ([]transcript.Segment, error) {
+	w, err := audio.NewWAVReader(file)
+	if err != nil {
+		return nil, fmt.Errorf("openai: %w", err)
+	}
+	if !audio.SupportedRate(w.Rate()) {
+		return nil, fmt.Errorf("openai: %w: %v", transcript.ErrFormat, w.Format())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	b := &batch{requester: r, ctx: ctx, cancel: cancel, places: make(chan struct{}, parallel)}
+	err = b.read(w, callerOnly)
+	b.wg.Wait()
+	if err := cmp.Or(b.err, err); err != nil {
+		return nil, err
+	}
+	return b.segments(), nil
+}
+
+// batch has the utterances of one file transcribed.
+type batch struct {
+	requester *requester
+	ctx       context.Context
+	cancel    context.CancelFunc
+	places    chan struct{} // for requests at once
+	wg        sync.WaitGroup
+	heard     []*utterance // in the order in which they were cut
+
+	mu  sync.Mutex
+	err error // the first one
+}
+
+// read cuts the file into utterances and has them transcribed as it goes.
+func (b *batch) read(w *audio.WAVReader, callerOnly bool) error {
+	tracks := min(w.Channels(), 2)
+	if callerOnly {
+		tracks = 1
+	}
+	cutters := make([]*cutter, tracks)
+	for i := range cutters {
+		c, err := newCutter(audio.Track(i), w.Rate())
+		if err != nil {
+			return err
+		}
+		cutters[i] = c
+	}
+	all := make([]int16, audio.Samples(chunk, w.Rate())*w.Channels())
+	pcm := make([]int16, len(all)/w.Channels())
+	for {
+		n, err := w.ReadPCM(all)
+		for i, c := range cutters {
+			for j := range n / w.Channels() {
+				pcm[j] = all[j*w.Channels()+i]
+			}
+			us := c.add(nil, pcm[:n/w.Channels()])
+			if err != nil {
+				us = c.flush(us, c.end())
+			}
+			for _, u := range us {
+				if err := b.ask(u); err != nil {
+					return err
+				}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("openai: %w", err)
+		}
+	}
+}
+
+// ask has an utterance transcribed once there is a place.
+func (b *batch) ask(u *utterance) error {
+	select {
+	case b.places <- struct{}{}:
+	case <-b.ctx.Done():
+		return b.ctx.Err()
+	}
+	b.heard = append(b.heard, u)
+	b.wg.Go(func() {
+		b.requester.hear(b.ctx, u)
+		<-b.places
+		if u.err == nil {
+			return
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.err = cmp.Or(b.err, u.err)
+		b.cancel()
+	})
+	return nil
+}
+
+func (b *batch) segments() (segments []transcript.Segment) {
+	var number [2]int
+	for _, u := range b.heard {
+		if seg, ok := u.segment(); ok {
+			seg.ID = strconv.Itoa(number[u.track])
+			number[u.track]++
+			segments = append(segments, seg)
+		}
+	}
+	slices.SortStableFunc(segments, func(a, b transcript.Segment) int { return cmp.Compare(a.At, b.At) })
+	return segments
+}
