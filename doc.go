@@ -7,7 +7,7 @@
 //   - [github.com/switchboard-voice/switchboard/audio]: samples. G.711,
 //     resampling, voice and tone detection, WAV.
 //   - [github.com/switchboard-voice/switchboard/telephony]: numbers, and the
-//     contract of a carrier. Below it are the carriers: twilio, and sim, a
+//     contract of a carrier. Below it are the carriers: twilio, plivo, and sim, a
 //     simulated one that needs no account.
 //   - [github.com/switchboard-voice/switchboard/stream]: sound over WebSockets,
 //     at the right pace, with an account of what was heard.
