@@ -36,9 +36,10 @@ type owner struct {
 	steps   int  // cleanup steps under way
 	failed  bool // the backup has the call
 
-	dialing, checking, finding int // requests that are under way
-	dialed                     int // of apply's
-	finds, hangups             int // requests of this owner's that have left
+	dialing, checking, finding int  // requests that are under way
+	dialed                     int  // of apply's
+	finds, hangups             int  // requests of this owner's that have left
+	searched                   bool // a search since the end began has found nothing
 	lastStep                   step
 
 	facts   facts
@@ -229,6 +230,7 @@ func (o *owner) perform(e effect) {
 		}
 	case doHangup:
 		if !w.flaws.forgetsHangup || c.dice.roll(4) > 0 {
+			o.hangups++
 			o.later(0, func() { o.hangUp(1) })
 		}
 	case doCheck:
@@ -339,7 +341,6 @@ func (o *owner) hangUp(try int) {
 	c := o.c
 	c.w.say(c, "a hang-up leaves, try %d", try)
 	c.trunk.hangups++
-	o.hangups++
 	again := func() {
 		if try < hangupTries && !o.over {
 			o.later(time.Second<<(try-1), func() { o.hangUp(try + 1) })
@@ -380,10 +381,9 @@ func (o *owner) check() {
 // find is live.search: only a single match that is nobody else's is taken.
 func (o *owner) find() {
 	c, t := o.c, &o.c.trunk
-	o.finds++
 	t.finds++
 	if c.happens(findFails) {
-		o.later(o.reply(), func() { o.tellOf(&o.finding, input{kind: inNotFound}) })
+		o.later(o.reply(), func() { o.tellOf(&o.finding, input{kind: inNotFound, detail: ofSearch}) })
 		return
 	}
 	var found []*trunk
@@ -391,8 +391,14 @@ func (o *owner) find() {
 		found = append(found, t)
 	}
 	for _, other := range c.w.calls {
-		if other != c && c.w.sameEnds && other.trunk.exists() && other.trunk.visible && !other.trunk.over && !other.claimed() {
+		if other == c || !c.w.sameEnds || other.inbound || other.claimed() {
+			continue
+		}
+		if other.trunk.exists() && other.trunk.visible {
 			found = append(found, &other.trunk)
+		}
+		if other.stored.version > 0 && c.w.fixes.searchesAlone {
+			found = append(found, nil, nil)
 		}
 	}
 	if c.happens(findStranger) {
@@ -403,7 +409,7 @@ func (o *owner) find() {
 			found = []*trunk{other}
 		}
 	}
-	in := input{kind: inNotFound}
+	in := input{kind: inNotFound, detail: ofSearch}
 	if len(found) == 1 {
 		f := found[0]
 		in = input{kind: inReport, leg: f.leg, request: f.request, status: f.status, talked: f.over && f.picked}
@@ -601,6 +607,9 @@ func (o *owner) depart(kind int) {
 		return
 	}
 	failed := func() {
+		if m.known && c.w.fixes.obeyedIfAsked {
+			return
+		}
 		if o.move == m {
 			o.move = nil
 		}

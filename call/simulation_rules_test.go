@@ -142,6 +142,7 @@ func (o *owner) judgeTurn(before life, in input, next life, todo []effect) {
 	}
 	c.sum(in, next)
 	o.facts.learn(before, in, next)
+	o.searched = o.searched || in.kind == inNotFound && before.State >= Ending
 	if next.State < before.State {
 		w.fail(ruleS2, "%v went back to %v", before.State, next.State)
 	}
@@ -259,7 +260,7 @@ func (o *owner) judgeClocks() {
 	case outbound && !l.Answered:
 		need(runs(timerRing), ruleL1, "nothing bounds its ringing")
 	}
-	need(outbound || l.Answered || runs(timerMedia), ruleL1, "nothing bounds the wait for the caller's stream")
+	need(outbound || l.Answered || l.Away != awayNone || runs(timerMedia), ruleL1, "nothing bounds the wait for the caller's stream")
 	need(!l.Answered || runs(timerLimit), ruleL1, "nothing bounds its duration")
 	need(!l.Answered || sounds || l.Away != awayNone || runs(timerMedia), ruleL1, "nothing bounds the wait for sound")
 	need(l.Away == awayNone || l.Away == awayForGood || runs(timerAway), ruleL1, "nothing bounds the time away")
@@ -273,9 +274,9 @@ func (o *owner) judgeClocks() {
 func (o *owner) judgeLeg() {
 	t := &o.c.trunk
 	switch {
-	case t.denied || t.hangups > 0:
+	case t.denied, t.hangups > 0, o.hangups > 0:
 		return
-	case o.life.Leg == "" && !t.over && (o.dialing > 0 || o.finding > 0):
+	case o.life.Leg == "" && !t.over && !o.paused && !o.searched && (o.dialing > 0 || o.finding > 0):
 		o.c.w.fail(ruleE2, "over before the carrier's reply could tell of a call to hang up")
 	case !t.stands():
 	case o.life.Leg != "":
@@ -288,7 +289,7 @@ func (o *owner) judgeLeg() {
 // judgeHangup judges a hang-up that is about to be sent.
 func (o *owner) judgeHangup(in input) {
 	t := &o.c.trunk
-	if t.where != onDial && t.where != onOther || t.over || in.kind == inEnd {
+	if t.where != onDial && t.where != onOther || t.over || in.kind == inEnd || in.kind == inRecovered {
 		return
 	}
 	switch o.life.Cause {

@@ -244,7 +244,7 @@ func (w *world) drain() {
 				o.tell(input{kind: inEnd, cause: Drain})
 			}
 		}
-		calm := w.isCalm()
+		calm := w.isCalm() && p.idle < w.now
 		w.after(cleanupTime, func() {
 			if !p.draining {
 				return
