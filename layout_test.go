@@ -36,6 +36,7 @@ var rooms = map[string]struct {
 	"transcript/internal/live":     {[]string{"audio", "transcript", "transcript/internal/tape"}, nil, "words over connections that break"},
 	"transcript/internal/livetest": {[]string{"audio", "transcript", "transcript/internal/live"}, nil, "speech and a recogniser for tests"},
 	"transcript/deepgram":          {[]string{"audio", "telephony", "transcript", "transcript/internal/live"}, []string{"github.com/gorilla/websocket"}, "a service, over its WebSocket"},
+	"transcript/google":            {[]string{"audio", "transcript", "transcript/internal/live"}, []string{"cloud.google.com/go/speech", "google.golang.org/grpc", "google.golang.org/genproto", "google.golang.org/protobuf"}, "a service, over gRPC"},
 	"transcript/openai":            {[]string{"audio", "telephony", "transcript", "transcript/internal/live", "transcript/internal/tape"}, nil, "any server that takes files as that service does"},
 	"telephony/twilio":             {[]string{"audio", "telephony", "stream", "internal/guard", "internal/jsonscan", "internal/markup"}, []string{"github.com/twilio/twilio-go", "github.com/golang-jwt/jwt", "github.com/pkg/errors", "github.com/golang/mock"}, "a carrier, with its SDK"},
 	"telephony/plivo":              {[]string{"audio", "telephony", "stream", "internal/guard", "internal/jsonscan", "internal/markup"}, []string{"github.com/plivo/plivo-go"}, "a carrier, with its SDK"},

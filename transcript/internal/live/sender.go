@@ -38,6 +38,7 @@ type sender struct {
 	finished bool  // and was told so
 	err      error
 
+	ears     []*ear
 	pcm      []int16 // scratch
 	softness int64   // positions of softness up to pos
 }
@@ -64,6 +65,9 @@ func (o *sender) unavailable(err error) error {
 func (o *sender) send(ctx context.Context) error {
 	t := o.session.tape
 	buf := make([]byte, int(t.Position(burst))*t.Width())
+	if err := o.listen(); err != nil {
+		return err
+	}
 	began := time.Now()
 	still, stop := time.NewTimer(idle), time.NewTimer(lull)
 	defer still.Stop()
@@ -82,6 +86,7 @@ func (o *sender) send(ctx context.Context) error {
 			}
 			o.pos += int64(n)
 			o.sent.Store(o.pos)
+			o.hush(p)
 			still.Reset(idle)
 			stop.Reset(lull)
 			if o.session.cfg.Life > 0 && o.mayEnd(p, time.Since(began)) {

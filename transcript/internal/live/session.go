@@ -53,6 +53,10 @@ type Config struct {
 	// Life is how long a stream may last, 0 if as long as the call. One that has
 	// less than a minute to live is replaced when nobody speaks.
 	Life time.Duration
+	// Silent tells that the service says nothing where nothing is said. What is
+	// silent is then found out here. The rate must be one that audio.Detector
+	// knows.
+	Silent bool
 }
 
 // Session transcribes one call. It is a transcript.Sink.

@@ -79,6 +79,8 @@ func (v *voice) segment(r Result) (s transcript.Segment, news bool) {
 	switch {
 	case known > 0 && known >= length-seam:
 		return s, false
+	case known > 0 && !r.Final && len(r.Words) == 0:
+		s.At = v.covered.missing(span{r.Start, r.End})[0].from
 	case known > 2*seam && len(r.Words) > 0:
 		s.Words = v.unsettled(r.Words)
 		s.Text = text(s.Words)
@@ -183,6 +185,14 @@ func (v *voice) next() {
 func (v *voice) cover(s span) {
 	v.finish()
 	v.covered = v.covered.add(s)
+}
+
+// quiet settles a stretch in which there was no sound of speech, once what was
+// said before is settled: services say nothing of it.
+func (v *voice) quiet(s span) {
+	if first := v.covered.first(); v.interim.Text == "" && s.from <= first {
+		v.covered = v.covered.add(span{first, s.to})
+	}
 }
 
 // giveUp settles all before a moment: it cannot be heard again. What has no
