@@ -35,12 +35,22 @@ func (a *API) registerEvents(api huma.API) {
 	doc := api.OpenAPI()
 	for _, path := range []string{"/api/events", "/api/calls/{id}/events"} {
 		ok := doc.Paths[path].Get.Responses["200"]
-		ok.Description = "Server-sent events, whose data is JSON."
+		ok.Description = eventsText
 		ok.Content = map[string]*huma.MediaType{"text/event-stream": {
 			Schema: &huma.Schema{Type: huma.TypeString},
 		}}
 	}
 }
+
+// eventsText describes the events, for which OpenAPI 3.1 has no schema.
+const eventsText = `Server-sent events, whose data is JSON with call_id, seq, at and type, and by type:
+state (status, and at the end end_reason, detail and metrics), transcript (segment), key (key),
+interruption (name: speech or key), agent (name and data, as the agent reports),
+hold (name: on or off), move (name: transfer, conference, redirect or keys when the caller leaves the agent,
+back on return; detail), agent_change (name: the agent that has the call now),
+answered_by (name: human, machine, fax …), failover (name: the carrier that places the call instead; detail),
+carrier_recording (name: its id; detail: its status), recording (detail), cleanup (name, detail),
+and reset, which tells a client that it has missed some.`
 
 // event is the data of one server-sent event.
 type event struct {

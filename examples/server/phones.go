@@ -22,6 +22,14 @@ var people = sim.Behavior{Ring: time.Second, Talk: func(t *sim.Talk) {
 	listen(t) // until the other side hangs up
 }}
 
+// office is how the phone at TRANSFER_TO behaves: somebody picks up, says who it
+// is, and listens until the caller has no more to say.
+var office = sim.Behavior{Ring: 2 * time.Second, Talk: func(t *sim.Talk) {
+	_ = t.Say(prompts["office"].sound())
+	_ = t.WaitSilence(10*time.Second, time.Minute)
+	t.Hangup()
+}}
+
 // listen waits until the other side has said something. What a person does on a
 // call that is over fails, and does nothing.
 func listen(t *sim.Talk) {

@@ -64,7 +64,8 @@ func (r receptionist) Serve(ctx context.Context, s *call.Session) error {
 	}
 }
 
-// transfer connects the caller to somebody, if there is anybody.
+// transfer connects the caller to somebody, if there is anybody. A caller who is
+// not connected is told so, and can choose anew.
 func (r receptionist) transfer(ctx context.Context, d *desk) {
 	if r.transferTo == "" {
 		d.say("nobody")
@@ -74,10 +75,38 @@ func (r receptionist) transfer(ctx context.Context, d *desk) {
 	if _, err := d.last.Wait(ctx); err != nil {
 		return
 	}
-	if err := d.session.Transfer(ctx, call.Transfer{To: r.transferTo}); err != nil {
-		d.session.Log("transfer failed", nil)
-		d.say("nobody")
+	err := d.session.Transfer(ctx, call.Transfer{To: r.transferTo})
+	if err == nil || ctx.Err() != nil {
+		return
 	}
+	d.session.Log("transfer failed", map[string]string{"why": why(err)})
+	d.say(apology(err))
+}
+
+// apology is the prompt for a caller who was not connected.
+func apology(err error) string {
+	var unreached *call.TransferError
+	if errors.As(err, &unreached) {
+		switch unreached.State {
+		case call.Busy:
+			return "busy"
+		case call.NoAnswer:
+			return "noanswer"
+		}
+	}
+	return "nobody"
+}
+
+// why is a word for what kept two people apart.
+func why(err error) string {
+	var unreached *call.TransferError
+	switch {
+	case errors.As(err, &unreached):
+		return unreached.State.String()
+	case errors.Is(err, call.ErrNotAllowed):
+		return "not_allowed"
+	}
+	return "refused"
 }
 
 // desk is a receptionist at work on one call. The caller's sound is its clock:

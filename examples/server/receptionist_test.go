@@ -71,9 +71,9 @@ func TestReceptionist(t *testing.T) {
 		}, nil, call.HangupRemote},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+		onEach(t, tt.name, func(t *testing.T, carrier func(testing.TB, ...sim.Faults) *calltest.Network) {
 			synctest.Test(t, func(t *testing.T) {
-				network, svc := reception(t, receptionist{})
+				network, svc := reception(t, carrier, receptionist{})
 				talk, err := network.Phone("+12025550199").Call(t.Context(), calltest.Number)
 				if err != nil {
 					t.Fatal(err)
@@ -107,10 +107,16 @@ func TestReceptionist(t *testing.T) {
 	}
 }
 
+// onEach runs a test with each carrier.
+func onEach(t *testing.T, name string, test func(t *testing.T, carrier func(testing.TB, ...sim.Faults) *calltest.Network)) {
+	t.Run(name+"/Twilio", func(t *testing.T) { test(t, calltest.NewNetwork) })
+	t.Run(name+"/Plivo", func(t *testing.T) { test(t, calltest.NewPlivoNetwork) })
+}
+
 // reception is an agent on a telephone network in memory.
-func reception(t *testing.T, agent call.Agent) (*calltest.Network, *call.Service) {
+func reception(t *testing.T, carrier func(testing.TB, ...sim.Faults) *calltest.Network, agent call.Agent) (*calltest.Network, *call.Service) {
 	t.Helper()
-	network := calltest.NewNetwork(t)
+	network := carrier(t)
 	svc, err := call.New(call.Config{
 		PublicURL: calltest.PublicURL,
 		Providers: []call.Provider{network.Provider},
@@ -153,34 +159,112 @@ func wantHeard(t *testing.T, heard []int16, names []string) {
 	}
 }
 
+const colleague = "+12025550142"
+
 func TestReceptionistConnectsCallers(t *testing.T) {
+	onEach(t, "to a colleague", func(t *testing.T, carrier func(testing.TB, ...sim.Faults) *calltest.Network) {
+		synctest.Test(t, func(t *testing.T) {
+			network, svc := reception(t, carrier, receptionist{transferTo: colleague})
+			network.Phone(colleague).Behave(office)
+			talk, err := network.Phone("+12025550199").Call(t.Context(), calltest.Number)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = talk.WaitSpeech(5 * time.Second)
+			_ = talk.Press("0")
+			if colleague, err := network.Phone(colleague).NextTalk(t.Context()); err != nil {
+				t.Fatal(err)
+			} else {
+				listen(talk)
+				_ = talk.Say(prompts["hello"].sound())
+				<-colleague.Done()
+				wantHeard(t, colleague.Heard(), []string{"hello"})
+			}
+			<-talk.Done()
+			synctest.Wait()
+			c, err := svc.Wait(t.Context(), only(t, svc).ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.State != call.Completed || c.Cause != call.Transferred {
+				t.Errorf("ended %v because of %s, want completed because of transferred", c.State, c.Cause)
+			}
+			wantHeard(t, talk.Heard(), []string{"connect", "office"})
+		})
+	})
+}
+
+// A caller whom nobody takes is back with the receptionist, is told so, and can
+// do what every caller can.
+func TestReceptionistTakesCallersBack(t *testing.T) {
+	tests := []struct {
+		name      string
+		colleague sim.Behavior
+		says      string
+		why       string
+	}{
+		{"busy", sim.Behavior{Outcome: sim.Busy, Ring: time.Second}, "busy", "busy"},
+		{"no answer", sim.Behavior{Outcome: sim.NoAnswer}, "noanswer", "no_answer"},
+		{"out of order", sim.Behavior{Outcome: sim.Failed, Ring: time.Second}, "nobody", "failed"},
+	}
+	for _, tt := range tests {
+		onEach(t, tt.name, func(t *testing.T, carrier func(testing.TB, ...sim.Faults) *calltest.Network) {
+			synctest.Test(t, func(t *testing.T) {
+				network, svc := reception(t, carrier, receptionist{transferTo: colleague})
+				network.Phone(colleague).Behave(tt.colleague)
+				talk, err := network.Phone("+12025550199").Call(t.Context(), calltest.Number)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = talk.WaitSpeech(5 * time.Second)
+				_ = talk.Press("0")
+				listen(talk)                     // somebody is being called
+				_ = talk.WaitSpeech(time.Minute) // and does not come
+				_ = talk.WaitSilence(time.Second, time.Minute)
+				_ = talk.Press("1")
+				listen(talk)
+				_ = talk.Press("9")
+				<-talk.Done()
+				synctest.Wait()
+				c, err := svc.Wait(t.Context(), only(t, svc).ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.State != call.Completed || c.Cause != call.AgentDone {
+					t.Errorf("ended %v because of %s, want completed because of agent_done", c.State, c.Cause)
+				}
+				wantHeard(t, talk.Heard(), []string{"connect", tt.says, "hours", "goodbye"})
+				events, err := svc.Events(t.Context(), c.ID, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.ContainsFunc(events, func(e call.Event) bool {
+					return e.Type == call.EventAgent && e.Name == "transfer failed" && e.Data["why"] == tt.why
+				}) {
+					t.Errorf("no event says that it failed because of %s", tt.why)
+				}
+			})
+		})
+	}
+}
+
+// A number that may not be dialed is no reason to lose the caller.
+func TestReceptionistMayNotDialEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network, svc := reception(t, receptionist{transferTo: "+12025550142"})
-		network.Phone("+12025550142").Behave(sim.Behavior{Ring: time.Second, Talk: func(p *sim.Talk) {
-			p.Listen(3 * time.Second)
-			p.Hangup()
-		}})
+		network, svc := reception(t, calltest.NewNetwork, receptionist{transferTo: "+19005550142"})
 		talk, err := network.Phone("+12025550199").Call(t.Context(), calltest.Number)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = talk.WaitSpeech(5 * time.Second)
 		_ = talk.Press("0")
-		if colleague, err := network.Phone("+12025550142").NextTalk(t.Context()); err != nil {
-			t.Fatal(err)
-		} else {
-			<-colleague.Done()
-		}
+		listen(talk)
+		_ = talk.Press("9")
 		<-talk.Done()
-		synctest.Wait()
-		c, err := svc.Wait(t.Context(), only(t, svc).ID)
-		if err != nil {
+		wantHeard(t, talk.Heard(), []string{"connect", "nobody", "goodbye"})
+		if _, err := svc.Wait(t.Context(), only(t, svc).ID); err != nil {
 			t.Fatal(err)
 		}
-		if c.State != call.Completed || c.Cause != call.Transferred {
-			t.Errorf("ended %v because of %s, want completed because of transferred", c.State, c.Cause)
-		}
-		wantHeard(t, talk.Heard(), []string{"connect"})
 	})
 }
 

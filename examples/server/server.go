@@ -17,6 +17,7 @@ import (
 	"github.com/switchboard-voice/switchboard/call/sqlstore"
 	"github.com/switchboard-voice/switchboard/recording"
 	"github.com/switchboard-voice/switchboard/routing"
+	"github.com/switchboard-voice/switchboard/telephony/plivo"
 	"github.com/switchboard-voice/switchboard/telephony/sim"
 	"github.com/switchboard-voice/switchboard/telephony/twilio"
 )
@@ -144,12 +145,23 @@ func publicURL(set string, addr net.Addr) string {
 	return "http://" + tcp.String() + "/"
 }
 
+// adapter is what connects us to a carrier.
+type adapter interface {
+	call.Provider
+	CloseIdleConnections()
+}
+
 // connect makes the carriers.
 func (s *server) connect() ([]call.Provider, error) {
 	var providers []call.Provider
 	for _, name := range s.cfg.providers {
-		provider := &s.cfg.twilio
-		if name == "sim" {
+		var provider adapter
+		switch name {
+		case "twilio":
+			provider = &s.cfg.twilio
+		case "plivo":
+			provider = &s.cfg.plivo
+		default:
 			var err error
 			if provider, err = s.simulate(); err != nil {
 				return nil, err
@@ -166,13 +178,14 @@ func (s *server) connect() ([]call.Provider, error) {
 
 // simulate starts a carrier of our own, on a port of its own: it is reached, and
 // reaches us, over HTTP and WebSocket as any other.
-func (s *server) simulate() (*twilio.Provider, error) {
+func (s *server) simulate() (adapter, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	to := s.listener.Addr().String()
 	s.carrier = sim.New(sim.Config{
+		Dialect: s.cfg.simDialect,
 		// Whatever PUBLIC_URL says, and whoever stands before us there.
 		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", to)
@@ -181,6 +194,9 @@ func (s *server) simulate() (*twilio.Provider, error) {
 		Logger:     s.log.With("carrier", "sim"),
 	})
 	s.carrier.Otherwise(people)
+	if s.cfg.transferTo != "" {
+		s.carrier.Phone(string(s.cfg.transferTo)).Behave(office)
+	}
 	s.carrier.AssignLine(ownNumber, sim.Line{
 		VoiceURL:  s.url + "webhook/sim/incoming",
 		StatusURL: s.url + "webhook/sim/status",
@@ -195,11 +211,20 @@ func (s *server) simulate() (*twilio.Provider, error) {
 		}
 		return err
 	})
+	base := "http://" + listener.Addr().String()
+	if s.cfg.simDialect == sim.Plivo {
+		return &plivo.Provider{
+			ProviderName: "sim",
+			AuthID:       s.carrier.AccountSID(),
+			AuthToken:    sim.DefaultAuthToken,
+			BaseURL:      base,
+		}, nil
+	}
 	return &twilio.Provider{
 		ProviderName: "sim",
 		AccountSID:   s.carrier.AccountSID(),
 		AuthToken:    sim.DefaultAuthToken,
-		BaseURL:      "http://" + listener.Addr().String(),
+		BaseURL:      base,
 	}, nil
 }
 

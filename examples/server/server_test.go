@@ -253,6 +253,113 @@ func TestInboundCallerHearsTheWholeGoodbyeBeforeTheEnd(t *testing.T) {
 	}
 }
 
+// A caller interrupts the greeting, asks for somebody who is busy, is told so,
+// and says goodbye: over real sockets, whichever carrier it is.
+func TestCallerWhomNobodyTakesIsBackOnEachDialect(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range []string{"twilio", "plivo"} {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, "SIM_DIALECT", dialect, "TRANSFER_TO", "+12025550142")
+			r.carrier.Phone("+12025550142").Behave(sim.Behavior{Outcome: sim.Busy, Ring: 100 * time.Millisecond})
+			talk, err := r.carrier.Phone("+12025550199").Call(t.Context(), ownNumber)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = talk.WaitSpeech(10 * time.Second)
+			var list struct{ Calls []callView }
+			r.json(r.ask("mine", "GET", "api/calls", ""), 200, &list)
+			id := list.Calls[0].CallID
+			_ = talk.Say(prompts["hello"].sound())
+			_ = talk.Press("0")
+			before := r.await(id, "transcript "+prompts["busy"].words)
+			_ = talk.Press("9")
+			<-talk.Done()
+
+			for _, want := range []string{"interruption speech", "key", "transcript " + prompts["connect"].words, "move transfer", "agent transfer failed", "move back"} {
+				if !slices.Contains(before, want) {
+					t.Errorf("no %q among the events %q", want, before)
+				}
+			}
+			for _, name := range []string{"busy", "goodbye"} {
+				if share, _ := heardShare(prompts[name].pcm[:8000], talk.Heard()); share < 0.5 {
+					t.Errorf("%.0f %% of how %q begins was heard", 100*share, name)
+				}
+			}
+			if words := r.follow(id); words[len(words)-1] != "completed" {
+				t.Errorf("statuses %v, want completed at the end", words)
+			}
+		})
+	}
+}
+
+// await returns the events of a call up to one, or up to the end: each as its
+// type and its name or what was said.
+func (r *running) await(id, last string) []string {
+	r.t.Helper()
+	resp := r.ask("mine", "GET", "api/calls/"+id+"/events", "")
+	defer resp.Body.Close()
+	var all []string
+	for lines := bufio.NewScanner(resp.Body); lines.Scan() && !slices.Contains(all, last); {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		var e struct {
+			Type, Name string
+			Segment    struct{ Text string }
+		}
+		if err := json.Unmarshal([]byte(data), &e); err != nil {
+			r.t.Fatal(err)
+		}
+		all = append(all, strings.TrimSpace(e.Type+" "+e.Name+e.Segment.Text))
+	}
+	return all
+}
+
+// An operator transfers a caller over the API, and sees in the events how it
+// goes on, whichever carrier it is.
+func TestOperatorTransfersACallerOnEachDialect(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range []string{"twilio", "plivo"} {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, "SIM_DIALECT", dialect)
+			r.carrier.Phone("+12025550123").Behave(sim.Behavior{})
+			r.carrier.Phone("+12025550142").Behave(sim.Behavior{Talk: func(k *sim.Talk) {
+				k.Listen(500 * time.Millisecond)
+				k.Hangup()
+			}})
+			id := r.place(`{"agent_id":"receptionist","to_phone":"+12025550123","from_phone":"+12025550100"}`)
+			r.follow(id, "active")
+			var held struct {
+				OnHold bool `json:"on_hold"`
+			}
+			r.json(r.ask("mine", "POST", "api/calls/"+id+"/hold", ""), 200, &held)
+			if !held.OnHold {
+				t.Error("the caller is not on hold")
+			}
+			r.json(r.ask("mine", "POST", "api/calls/"+id+"/resume", ""), 200, &held)
+			r.answer(r.ask("mine", "POST", "api/calls/"+id+"/dtmf", `{"digits":"7"}`), 202)
+			if dialect == "twilio" { // whose calls leave their streams for keys
+				r.await(id, "move back")
+			}
+			r.answer(r.ask("mine", "POST", "api/calls/"+id+"/transfer", `{"to_phone":"+12025550142"}`), 202)
+			events := r.await(id, "")
+			var c callView
+			r.json(r.ask("mine", "GET", "api/calls/"+id, ""), 200, &c)
+			if c.Status != "completed" || c.EndReason != "transferred" {
+				t.Errorf("call %+v", c)
+			}
+			for _, want := range []string{"hold on", "hold off", "move transfer"} {
+				if !slices.Contains(events, want) {
+					t.Errorf("no %q among the events %q", want, events)
+				}
+			}
+		})
+	}
+}
+
 // heardShare is how much of what was said is found in what was heard, in order,
 // and where the last of it ends: -1 if the last is missing. It looks for pieces
 // of a fifth of a second, because a busy machine makes real time stutter; the

@@ -15,6 +15,8 @@ import (
 
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/telephony"
+	"github.com/switchboard-voice/switchboard/telephony/plivo"
+	"github.com/switchboard-voice/switchboard/telephony/sim"
 	"github.com/switchboard-voice/switchboard/telephony/twilio"
 )
 
@@ -25,6 +27,8 @@ type settings struct {
 	tokens         tokens // empty: one is made
 	providers      []string
 	twilio         twilio.Provider
+	plivo          plivo.Provider
+	simDialect     sim.Dialect
 	database       string // for sqlstore.Open; empty: in memory
 	recordings     string // a directory
 	defaultAgent   string
@@ -69,17 +73,24 @@ var table = []setting{
 	{"API_TOKENS", "", "who may use the API: token or tenant=token, with commas between; one is made if left out", func(s *settings, v string) error {
 		return s.tokens.parse(v)
 	}},
-	{"PROVIDERS", "sim", "carriers, with commas between: sim (simulated), twilio; the first places calls", setProviders},
+	{"PROVIDERS", "sim", "carriers, with commas between: sim (simulated), twilio, plivo; the first places calls", setProviders},
+	{"SIM_DIALECT", "twilio", "whose protocol the simulated carrier speaks: twilio or plivo", func(s *settings, v string) error {
+		switch v {
+		case "twilio":
+			s.simDialect = sim.Twilio
+		case "plivo":
+			s.simDialect = sim.Plivo
+		default:
+			return fmt.Errorf("%q is not twilio or plivo", v)
+		}
+		return nil
+	}},
 	{"TWILIO_ACCOUNT_SID", "", "the account", func(s *settings, v string) error {
 		s.twilio.AccountSID = v
 		return nil
 	}},
 	{"TWILIO_AUTH_TOKEN", "", "its token; previous ones may follow after commas", func(s *settings, v string) error {
-		all := splitList(v)
-		s.twilio.AuthToken = telephony.Secret(all[0])
-		for _, t := range all[1:] {
-			s.twilio.PreviousTokens = append(s.twilio.PreviousTokens, telephony.Secret(t))
-		}
+		s.twilio.AuthToken, s.twilio.PreviousTokens = secrets(v)
 		return nil
 	}},
 	{"TWILIO_API_KEY", "", "an API key, to be used instead of the token for requests", func(s *settings, v string) error {
@@ -92,6 +103,20 @@ var table = []setting{
 	}},
 	{"TWILIO_API_URL", twilio.DefaultBaseURL, "the REST API", func(s *settings, v string) error {
 		s.twilio.BaseURL = v
+		return nil
+	}},
+	{"PLIVO_AUTH_ID", "", "the account", func(s *settings, v string) error {
+		s.plivo.AuthID = v
+		return nil
+	}},
+	{"PLIVO_AUTH_TOKEN", "", "its token; previous ones may follow after commas", func(s *settings, v string) error {
+		s.plivo.AuthToken, s.plivo.PreviousTokens = secrets(v)
+		return nil
+	}},
+	{"PLIVO_API_URL", plivo.DefaultBaseURL, "the REST API", func(s *settings, v string) error {
+		if v != plivo.DefaultBaseURL { // whose recordings are elsewhere
+			s.plivo.BaseURL = v
+		}
 		return nil
 	}},
 	{"DATABASE_URL", "sqlite:data/switchboard.db", "where calls are kept: sqlite:PATH, or memory:", setDatabase},
@@ -171,7 +196,7 @@ var table = []setting{
 
 // notHere are settings of features that this build does not have. Whoever sets
 // one counts on it.
-var notHere = []string{"TRANSCRIBER", "ROUTES", "DEEPGRAM_URL", "GOOGLE_SPEECH_ENDPOINT", "OPENAI_BASE_URL", "PLIVO_API_URL"}
+var notHere = []string{"TRANSCRIBER", "ROUTES", "DEEPGRAM_URL", "GOOGLE_SPEECH_ENDPOINT", "OPENAI_BASE_URL"}
 
 func notInThisBuild(value string) error {
 	return fmt.Errorf("%q is not available in this build", value)
@@ -225,8 +250,13 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 
 // check looks at settings that depend on each other.
 func (s *settings) check() error {
-	if slices.Contains(s.providers, "twilio") {
-		if err := s.twilio.Validate(); err != nil {
+	companies := map[string]telephony.Validator{"twilio": &s.twilio, "plivo": &s.plivo}
+	for _, name := range s.providers {
+		p, ok := companies[name]
+		if !ok {
+			continue
+		}
+		if err := p.Validate(); err != nil {
 			return fmt.Errorf("PROVIDERS: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 	}
@@ -251,10 +281,8 @@ func setProviders(s *settings, v string) error {
 		switch {
 		case slices.Contains(s.providers[:i], p):
 			return fmt.Errorf("%q is there twice", p)
-		case p == "plivo":
-			return notInThisBuild(p)
-		case p != "sim" && p != "twilio":
-			return fmt.Errorf("%q is not sim or twilio", p)
+		case p != "sim" && p != "twilio" && p != "plivo":
+			return fmt.Errorf("%q is not sim, twilio or plivo", p)
 		}
 	}
 	return nil
@@ -293,6 +321,15 @@ func duration(v string, least time.Duration) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a duration of at least %v, such as 90s or 1h", v, least)
 	}
 	return d, nil
+}
+
+// secrets are the one to use and those that were used before.
+func secrets(v string) (current telephony.Secret, previous []telephony.Secret) {
+	all := splitList(v)
+	for _, t := range all[1:] {
+		previous = append(previous, telephony.Secret(t))
+	}
+	return telephony.Secret(all[0]), previous
 }
 
 // splitList splits at commas; there is at least one item.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/telephony"
+	"github.com/switchboard-voice/switchboard/telephony/sim"
 )
 
 // from is an environment of these variables: names and values in turn.
@@ -57,6 +58,13 @@ func TestSettings(t *testing.T) {
 			s.twilio.AccountSID, s.twilio.AuthToken = account, "new"
 			s.twilio.PreviousTokens = []telephony.Secret{"old"}
 		}},
+		{"Plivo with a token before, and a simulated carrier that speaks as it does",
+			nil, []string{"PROVIDERS", "sim,plivo", "SIM_DIALECT", "plivo", "PLIVO_AUTH_ID", authID, "PLIVO_AUTH_TOKEN", "new,old"}, func(s *settings) {
+				s.providers, s.simDialect = []string{"sim", "plivo"}, sim.Plivo
+				s.plivo.AuthID, s.plivo.AuthToken = authID, "new"
+				s.plivo.PreviousTokens = []telephony.Secret{"old"}
+			}},
+		{"Plivo elsewhere", nil, []string{"PLIVO_API_URL", "http://127.0.0.1:9"}, func(s *settings) { s.plivo.BaseURL = "http://127.0.0.1:9" }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -74,7 +82,10 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-const account = "AC00000000000000000000000000000001"
+const (
+	account = "AC00000000000000000000000000000001"
+	authID  = "MA000000000000000001"
+)
 
 func TestWrongSettingsAreRefusedInOneLine(t *testing.T) {
 	tests := []struct {
@@ -94,7 +105,11 @@ func TestWrongSettingsAreRefusedInOneLine(t *testing.T) {
 		{"provider that is none", nil, []string{"PROVIDERS", "carrier-pigeon"}, `PROVIDERS: "carrier-pigeon"`},
 		{"provider twice", nil, []string{"PROVIDERS", "sim,sim"}, "PROVIDERS"},
 		{"no provider", nil, []string{"PROVIDERS", ","}, "PROVIDERS"},
-		{"provider of another build", nil, []string{"PROVIDERS", "sim,plivo"}, `PROVIDERS: "plivo" is not available in this build`},
+		{"Plivo without account", nil, []string{"PROVIDERS", "sim,plivo"}, "PLIVO_AUTH_ID"},
+		{"Plivo without token", nil, []string{"PROVIDERS", "plivo", "PLIVO_AUTH_ID", authID}, "PLIVO_AUTH_TOKEN"},
+		{"Plivo with an empty token before", nil, []string{"PROVIDERS", "plivo", "PLIVO_AUTH_ID", authID, "PLIVO_AUTH_TOKEN", "one-secret,"}, "PreviousTokens"},
+		{"Plivo's API in the clear", nil, []string{"PROVIDERS", "plivo", "PLIVO_AUTH_ID", authID, "PLIVO_AUTH_TOKEN", "one-secret", "PLIVO_API_URL", "http://example.com"}, "PLIVO_API_URL"},
+		{"dialect that is none", nil, []string{"SIM_DIALECT", "latin"}, `SIM_DIALECT: "latin"`},
 		{"Twilio without account", nil, []string{"PROVIDERS", "twilio"}, "TWILIO_ACCOUNT_SID"},
 		{"Twilio without token", nil, []string{"PROVIDERS", "twilio", "TWILIO_ACCOUNT_SID", account}, "TWILIO_AUTH_TOKEN"},
 		{"Twilio's API in the clear", nil, []string{"PROVIDERS", "twilio", "TWILIO_ACCOUNT_SID", account, "TWILIO_AUTH_TOKEN", "one-secret", "TWILIO_API_URL", "http://example.com"}, "TWILIO_API_URL"},
