@@ -51,13 +51,10 @@ func (r cronRule) next(t time.Time, loc *time.Location) (Occurrence, bool) {
 	}
 }
 
-// skipped is by how much clocks were put forward in the day before t.
+// skipped is by how much clocks were put forward in the day before t, or a little
+// more: a day is the most that they have ever been.
 func skipped(t time.Time) time.Duration {
-	start, _ := t.ZoneBounds()
-	if start.IsZero() || t.Sub(start) > 25*time.Hour {
-		return 0
-	}
 	_, now := t.Zone()
-	_, before := start.Add(-1).Zone()
+	_, before := t.Add(-25 * time.Hour).Zone()
 	return time.Duration(max(0, now-before)) * time.Second
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/internal/wallclock"
 	"github.com/switchboard-voice/switchboard/routing"
 )
 
@@ -168,11 +169,10 @@ func (s *Spec) checkFit(loc *time.Location) error {
 	if !s.Strict {
 		return nil
 	}
-	o := occurrenceOf(s.At.wall, loc)
-	if o.Shifted {
+	switch _, fit := wallclock.Instant(s.At.wall, loc); fit {
+	case wallclock.Skipped:
 		return fmt.Errorf("%w: clocks in %s skip %s", ErrInvalid, s.Zone, s.At)
-	}
-	if _, end := o.At.ZoneBounds(); !end.IsZero() && !LocalOf(end).wall.After(s.At.wall) {
+	case wallclock.Twice:
 		return fmt.Errorf("%w: clocks in %s show %s twice", ErrInvalid, s.Zone, s.At)
 	}
 	return nil

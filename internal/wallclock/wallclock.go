@@ -27,30 +27,30 @@ const reach = 26 * time.Hour
 // as late as if clocks had not been put forward: 02:30 where they go from 02:00
 // to 03:00 is when they show 03:30. So nothing ever happens too early, and what
 // was apart stays apart.
+//
+// It asks for offsets only. Time.ZoneBounds is wrong on the last day of leap years
+// to come: the end that it gives is before the time that it was asked about.
 func Instant(wall time.Time, loc *time.Location) (time.Time, Fit) {
 	wall = wall.UTC()
-	var first, late time.Time
-	fit := Skipped
-	for from := wall.Add(-reach); ; {
-		_, offset := from.In(loc).Zone()
-		start, end := from.In(loc).ZoneBounds()
-		at := wall.Add(-time.Duration(offset) * time.Second)
-		switch before, after := at.Before(start), !end.IsZero() && !at.Before(end); {
-		case after:
-			late = at // unless they show it later, the last one before the gap
-		case before:
-		case fit == Skipped:
-			first, fit = at, Once
-		default:
-			fit = Twice
+	// With these offsets clocks go into the days around wall, and out of them.
+	in, out := offset(wall.Add(-reach), loc), offset(wall.Add(reach), loc)
+	early, late := wall.Add(-in), wall.Add(-out)
+	switch isEarly, isLate := offset(early, loc) == in, offset(late, loc) == out; {
+	case isEarly && isLate && in != out:
+		if late.Before(early) {
+			early = late
 		}
-		if end.IsZero() || end.After(wall.Add(reach)) {
-			break
-		}
-		from = end
+		return early.In(loc), Twice
+	case isEarly:
+		return early.In(loc), Once
+	case isLate:
+		return late.In(loc), Once
 	}
-	if fit == Skipped {
-		return late.In(loc), Skipped
-	}
-	return first.In(loc), fit
+	return early.In(loc), Skipped
+}
+
+// offset is by how much clocks at loc are ahead of UTC at t.
+func offset(t time.Time, loc *time.Location) time.Duration {
+	_, seconds := t.In(loc).Zone()
+	return time.Duration(seconds) * time.Second
 }
