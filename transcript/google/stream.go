@@ -55,7 +55,9 @@ func open(ctx context.Context, conn grpc.ClientConnInterface, first *speechpb.St
 		return nil, failure(err)
 	}
 	s := &stream{client: client, cancel: cancel, encoding: encoding, counters: counters, patience: time.AfterFunc(writeTimeout, cancel)}
-	err = s.send(first)
+	if err = s.send(first); errors.Is(err, io.EOF) {
+		err = nil // Receive tells why
+	}
 	if !stop() && err == nil { // it has been cancelled
 		err = ctx.Err()
 	}
@@ -135,6 +137,13 @@ func (s *stream) results(m *speechpb.StreamingRecognizeResponse) (results []live
 			Track: audio.Track(track), Start: min(s.settled[track], end), End: end,
 			Text: line(best.GetTranscript()), Confidence: float64(best.GetConfidence()), Words: words(best.GetWords()),
 			Final: r.GetIsFinal(), Ends: r.GetIsFinal(),
+		}
+		if len(one.Words) > 0 { // the same result may come again
+			one.Start = min(one.Start, one.Words[0].At)
+		}
+		if end <= s.settled[track] && (!one.Final || len(one.Words) == 0) {
+			s.counters.Duplicates.Add(1)
+			continue
 		}
 		if one.Final {
 			s.settled[track] = max(s.settled[track], end)
