@@ -250,32 +250,22 @@ func (t *trunk) connect() {
 		}
 	}
 	c.w.arrive(c, c.dice.soon(), func(_ int, o *owner) {
-		if t.turns != turn && !c.happens(streamAfterEnd) {
+		if t.over || t.turns != turn {
 			return
 		}
 		var s *socket
 		if o != nil && o.admits() {
 			s = o.attach()
 		}
-		switch {
-		case s == nil:
+		if s == nil {
 			refused()
-		case t.turns != turn:
-			s.gone(true)
-		default:
-			t.socket, t.where = s, onStream
-			t.talk()
+			return
 		}
+		t.socket, t.where = s, onStream
+		t.talk()
 	}, refused)
 	if c.happens(streamTwice) {
-		c.w.arrive(c, c.dice.within(5*time.Second), func(_ int, o *owner) {
-			if o == nil {
-				return
-			}
-			if s := o.attach(); s != nil && s != t.socket {
-				s.gone(false) // somebody else's
-			}
-		}, func() {})
+		t.intrude(c.dice.within(5 * time.Second))
 	}
 }
 
@@ -343,6 +333,21 @@ func (t *trunk) end(s telephony.Status) {
 	if !t.picked && t.c.happens(finalsContradict) {
 		t.report(t.c.dice.final())
 	}
+	if t.c.happens(streamAfterEnd) {
+		t.intrude(t.c.dice.within(10 * time.Second))
+	}
+}
+
+// intrude lets a socket come that nobody expects.
+func (t *trunk) intrude(after time.Duration) {
+	t.c.w.arrive(t.c, after, func(_ int, o *owner) {
+		if o == nil {
+			return
+		}
+		if s := o.attach(); s != nil && s != t.socket {
+			s.gone(false)
+		}
+	}, func() {})
 }
 
 // socket is a media stream, as the service sees it.

@@ -124,7 +124,7 @@ func (o *owner) tellOf(under *int, in input) {
 // take is live.take.
 func (o *owner) take(in input) {
 	w := o.c.w
-	if in.kind == inTimer && !w.flaws.ignoresStops && !o.over {
+	if in.kind == inTimer && !o.over {
 		o.firedTimer(&in)
 	}
 	before := o.life
@@ -142,7 +142,7 @@ func (o *owner) take(in input) {
 			return
 		}
 		if e.kind == doHangup {
-			o.judgeHangup(in)
+			o.judgeHangup(before, in)
 		}
 		o.perform(e)
 	}
@@ -218,6 +218,9 @@ func (o *owner) perform(e effect) {
 	case doTimer:
 		o.startTimer(e.timer, e.after)
 	case doStop:
+		if w.flaws.ignoresStops {
+			return
+		}
 		o.timers[e.timer].runs = false
 		o.timers[e.timer].turn++
 	case doDial:
@@ -259,7 +262,7 @@ func (o *owner) startTimer(which timer, after time.Duration) {
 	t.turn++
 	turn := t.turn
 	o.later(after, func() {
-		if t.turn == turn || o.c.w.flaws.ignoresStops {
+		if t.turn == turn {
 			o.tell(input{kind: inTimer, timer: which, after: time.Duration(turn)})
 		}
 	})
@@ -508,6 +511,9 @@ func (o *owner) attach() *socket {
 		o.c.w.tally.refusals++
 		return nil
 	}
+	if o.life.State >= Ending {
+		o.c.w.fail(ruleS5, "a socket is taken while the call is %v", o.life.State)
+	}
 	o.session, o.expects = true, false
 	if o.move != nil {
 		o.move.came = true
@@ -526,7 +532,7 @@ func (o *owner) attach() *socket {
 		switch {
 		case s.closed:
 			return
-		case o.life.State >= Ending && !flaws.admitsLate:
+		case o.life.State >= Ending:
 			s.cut()
 			return
 		}
@@ -742,6 +748,9 @@ func (w *simWriter) write(l life, version int64, pause time.Duration, again bool
 	}
 	lost := c.happens(storeReplyLost)
 	c.w.after(there, func() { // it has left, whatever becomes of the process
+		if o.dead && c.w.procs[o.p].up {
+			return // the store has given up what the process had begun before it died
+		}
 		conflict := !c.update(version, l) && !(again && c.stored.version == version && c.stored.life == l)
 		o.later(0, func() {
 			switch {

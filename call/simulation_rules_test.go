@@ -287,9 +287,15 @@ func (o *owner) judgeLeg() {
 }
 
 // judgeHangup judges a hang-up that is about to be sent.
-func (o *owner) judgeHangup(in input) {
+func (o *owner) judgeHangup(before life, in input) {
 	t := &o.c.trunk
-	if t.where != onDial && t.where != onOther || t.over || in.kind == inEnd || in.kind == inRecovered {
+	if t.where != onDial && t.where != onOther || t.over || in.kind == inEnd {
+		return
+	}
+	if in.kind == inRecovered {
+		if before.Away.handedOver() && before.State < Ending {
+			o.c.w.fail(ruleE3, "hung up after a crash")
+		}
 		return
 	}
 	switch o.life.Cause {

@@ -154,7 +154,8 @@ func (w *world) run() {
 // and that no process has: those whose Place failed although it was stored.
 func (w *world) settleOrphans() bool {
 	for _, c := range w.calls {
-		if c.stored.version > 0 && !c.stored.life.State.Terminal() && w.restarts < 2 {
+		orphan := c.owners == [2]*owner{} && c.stored.version > 0 && !c.stored.life.State.Terminal()
+		if orphan && w.restarts < 2 {
 			w.restarts++
 			w.calm = w.now
 			w.stop(0)
