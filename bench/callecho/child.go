@@ -154,7 +154,7 @@ func (c *Child) Resident() int64 { return measure.Resident(c.cmd.Process.Pid) }
 // Close ends the server: it is asked to, and ended if it does not.
 func (c *Child) Close() error {
 	err := c.in.Close()
-	watch := time.AfterFunc(10*time.Second, func() { _ = c.cmd.Process.Kill() })
+	watch := time.AfterFunc(time.Minute, func() { _ = c.cmd.Process.Signal(unix.SIGQUIT) })
 	defer watch.Stop()
 	_, _ = io.Copy(io.Discard, c.out) // ends with the process
 	if waitErr := c.cmd.Wait(); waitErr != nil {

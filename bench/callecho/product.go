@@ -56,11 +56,13 @@ func newProduct(url string, mode Mode) (*product, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &product{service: service, handler: service.Handler(), dir: dir, cancel: cancel}
-	events := service.Subscribe(ctx, 1024)
+	events := service.Subscribe(ctx, 1<<16) // none is to be missed while a slow disk erases
 	p.readers.Go(func() {
 		for e := range events.C {
-			if mode == Restless && e.State.Terminal() {
-				_ = service.Erase(ctx, e.CallID) // again and again until the last event: the first may come too soon
+			if mode == Restless && e.Type == call.EventState && e.State.Terminal() {
+				if err := service.Erase(ctx, e.CallID); err != nil {
+					fmt.Fprintln(os.Stderr, err) // its file is seen to be left
+				}
 			}
 		}
 	})

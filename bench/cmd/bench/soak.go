@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,7 +31,7 @@ func (s *session) soak() error {
 	found, err := s.starter.Soak(load, s.words, func(calls int64, now callecho.Stats) {
 		s.say("    %6d calls have ended; now %d goroutines, %.1f MiB live", calls, now.Goroutines, mib(now.Live))
 	})
-	if err != nil {
+	if found.After.Goroutines == 0 {
 		return err
 	}
 	before, after := found.Before, found.After
@@ -50,9 +51,9 @@ func (s *session) soak() error {
 			found.Stopped, found.Cut, found.HungUp, found.Broken),
 	})
 	if found.Why != nil {
-		return fmt.Errorf("%d calls broke: %w", found.Broken, found.Why)
+		err = errors.Join(err, fmt.Errorf("%d calls broke: %w", found.Broken, found.Why))
 	}
-	return nil
+	return err
 }
 
 func mib(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
