@@ -486,7 +486,9 @@ func TestYearsOfCalls(t *testing.T) {
 		end := begin.AddDate(years, 0, 0)
 		for _, zone := range []string{"Europe/Berlin", "America/New_York", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kolkata"} {
 			for i, expr := range []string{"30 2 * * *", "15 1 * * SUN", "0 */8 * * *"} {
-				sp := spec(func(s *Spec) { s.ID, s.Zone, s.Cron = fmt.Sprintf("%s-%d", strings.ReplaceAll(zone, "/", "."), i), zone, expr })
+				sp := spec(func(s *Spec) {
+					s.ID, s.Zone, s.Cron = fmt.Sprintf("%s-%d", strings.ReplaceAll(zone, "/", "."), i), zone, expr
+				})
 				mustAdd(t, s, sp)
 				all, err := sp.Occurrences(begin, years*3*366)
 				if err != nil {

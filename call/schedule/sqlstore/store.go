@@ -1,0 +1,248 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/switchboard-voice/switchboard/call/schedule"
+)
+
+// Store is a schedule.Store in a database. It may be used by many goroutines at
+// once. Errors begin with "sqlstore: " and the method. When a context ends during
+// a write, the write may have happened.
+type Store struct{ db *sql.DB }
+
+var _ schedule.Store = (*Store)(nil)
+
+// Close closes the database. A second Close does nothing.
+func (s *Store) Close() error {
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("sqlstore: close: %w", err)
+	}
+	return nil
+}
+
+// Create implements schedule.Store.
+func (s *Store) Create(ctx context.Context, r *schedule.Schedule) error {
+	if err := s.create(ctx, r); err != nil {
+		return fmt.Errorf("sqlstore: create: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) create(ctx context.Context, r *schedule.Schedule) error {
+	if r.Version != 1 {
+		return fmt.Errorf("%w: a new record has version 1, not %d", schedule.ErrConflict, r.Version)
+	}
+	values, err := columns(r)
+	if err != nil {
+		return err
+	}
+	created, err := affects(s.db.ExecContext(ctx,
+		`INSERT INTO schedules (id, version, tenant, state, due, record) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT DO NOTHING`, values...))
+	switch {
+	case err != nil:
+		return err
+	case !created:
+		return schedule.ErrExists
+	}
+	return nil
+}
+
+// Update implements schedule.Store.
+func (s *Store) Update(ctx context.Context, r *schedule.Schedule, result *schedule.Result) error {
+	err := transact(ctx, s.db, func(tx *sql.Tx) error { return update(ctx, tx, r, result) })
+	if err != nil {
+		return fmt.Errorf("sqlstore: update: %w", err)
+	}
+	return nil
+}
+
+func update(ctx context.Context, tx *sql.Tx, r *schedule.Schedule, result *schedule.Result) error {
+	values, err := columns(r)
+	if err != nil {
+		return err
+	}
+	updated, err := affects(tx.ExecContext(ctx,
+		`UPDATE schedules SET version = $2, tenant = $3, state = $4, due = $5, record = $6
+		WHERE id = $1 AND version = $2 - 1`, values...))
+	switch {
+	case err != nil:
+		return err
+	case !updated:
+		return refusal(ctx, tx, r)
+	case result == nil:
+		return nil
+	}
+	own := *result
+	own.At, own.DecidedAt = own.At.UTC(), own.DecidedAt.UTC()
+	text, err := json.Marshal(own)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx,
+		`INSERT INTO schedule_results (schedule_id, seq, result) VALUES ($1, $2, $3)`, r.ID, r.Version, string(text)); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx,
+		`DELETE FROM schedule_results WHERE schedule_id = $1 AND seq <= (
+			SELECT seq FROM schedule_results WHERE schedule_id = $1 ORDER BY seq DESC LIMIT 1 OFFSET $2)`,
+		r.ID, schedule.KeepResults)
+	return err
+}
+
+// refusal says why there is no record that r may replace.
+func refusal(ctx context.Context, tx *sql.Tx, r *schedule.Schedule) error {
+	var version int64
+	switch err := tx.QueryRowContext(ctx, `SELECT version FROM schedules WHERE id = $1`, r.ID).Scan(&version); {
+	case errors.Is(err, sql.ErrNoRows):
+		return schedule.ErrNotFound
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%w: version %d does not follow %d", schedule.ErrConflict, r.Version, version)
+}
+
+// Get implements schedule.Store.
+func (s *Store) Get(ctx context.Context, id string) (*schedule.Schedule, error) {
+	list, err := collect[*schedule.Schedule](ctx, s.db, `SELECT record FROM schedules WHERE id = $1`, id)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("sqlstore: get: %w", err)
+	case len(list) == 0:
+		return nil, fmt.Errorf("sqlstore: get: %w", schedule.ErrNotFound)
+	}
+	return list[0], nil
+}
+
+// List implements schedule.Store.
+func (s *Store) List(ctx context.Context, f schedule.Filter) ([]*schedule.Schedule, error) {
+	args := []any{f.After, f.Max()}
+	query := `SELECT record FROM schedules WHERE id > $1`
+	arg := func(v string) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	if f.Tenant != nil {
+		query += ` AND tenant = ` + arg(*f.Tenant)
+	}
+	if len(f.States) > 0 {
+		states := make([]string, len(f.States))
+		for i, state := range f.States {
+			states[i] = arg(string(state))
+		}
+		query += ` AND state IN (` + strings.Join(states, ", ") + `)`
+	}
+	list, err := collect[*schedule.Schedule](ctx, s.db, query+` ORDER BY id LIMIT $2`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: list: %w", err)
+	}
+	return list, nil
+}
+
+// Due implements schedule.Store.
+func (s *Store) Due(ctx context.Context, limit int) ([]*schedule.Schedule, error) {
+	list, err := collect[*schedule.Schedule](ctx, s.db,
+		`SELECT record FROM schedules WHERE state = $1 ORDER BY due, id LIMIT $2`, string(schedule.Active), limit)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: due: %w", err)
+	}
+	return list, nil
+}
+
+// Results implements schedule.Store.
+func (s *Store) Results(ctx context.Context, id string) ([]schedule.Result, error) {
+	results, err := collect[schedule.Result](ctx, s.db,
+		`SELECT result FROM schedule_results WHERE schedule_id = $1 ORDER BY seq DESC`, id)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: results: %w", err)
+	}
+	return results, nil
+}
+
+// Delete implements schedule.Store.
+func (s *Store) Delete(ctx context.Context, id string) error {
+	// Results go with their schedule, by the foreign key.
+	if _, err := s.db.ExecContext(ctx, `DELETE FROM schedules WHERE id = $1`, id); err != nil {
+		return fmt.Errorf("sqlstore: delete: %w", err)
+	}
+	return nil
+}
+
+// columns returns the values of the table's columns, with times in UTC.
+func columns(r *schedule.Schedule) ([]any, error) {
+	u := r.Clone()
+	for _, t := range []*time.Time{&u.From, &u.Until, &u.CreatedAt, &u.Next.At, &u.Due, &u.Claimed} {
+		*t = t.UTC()
+	}
+	if u.Last != nil {
+		u.Last.At, u.Last.DecidedAt = u.Last.At.UTC(), u.Last.DecidedAt.UTC()
+	}
+	record, err := json.Marshal(u)
+	if err != nil {
+		return nil, err
+	}
+	return []any{u.ID, u.Version, u.Request.Tenant, string(u.State), nanos(u.Due), string(record)}, nil
+}
+
+// nanos returns t as a column holds it, or the nearest that one can hold.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+// collect reads the JSON in the one column of each row of a query.
+func collect[T any](ctx context.Context, db *sql.DB, query string, args ...any) ([]T, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err tells
+	var all []T
+	for rows.Next() {
+		var text sql.RawBytes
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		var v T
+		if err := json.Unmarshal(text, &v); err != nil {
+			return nil, fmt.Errorf("record: %w", err)
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+// affects reports whether a statement changed a row.
+func affects(r sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := r.RowsAffected()
+	return n > 0, err
+}
+
+// transact does everything in one transaction, or nothing.
+func transact(ctx context.Context, db *sql.DB, everything func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if err := everything(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
