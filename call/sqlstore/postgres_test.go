@@ -44,13 +44,13 @@ func TestPostgresConfig(t *testing.T) {
 				t.Fatal(err)
 			}
 			mode := "clear"
-			clear := cfg.TLSConfig == nil
+			unprotected := cfg.TLSConfig == nil
 			for _, f := range cfg.Fallbacks {
-				clear = clear || f.TLSConfig == nil
+				unprotected = unprotected || f.TLSConfig == nil
 			}
 			switch {
 			case cfg.TLSConfig == nil:
-			case clear:
+			case unprotected:
 				mode = "encrypted or clear"
 			case cfg.TLSConfig.InsecureSkipVerify:
 				mode = "encrypted"

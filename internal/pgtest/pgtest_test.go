@@ -76,3 +76,17 @@ func TestNewestServerIsTaken(t *testing.T) {
 		t.Error(a, b)
 	}
 }
+
+func TestSetOverrulesWhatTestsRunWith(t *testing.T) {
+	s := Start(t)
+	db := open(t, s.Schema(t))
+	for _, want := range []string{"on", "off"} {
+		s.Set(t, "fsync", want)
+		var got string
+		for got != want { // the server reads its settings again in its own time
+			if err := db.QueryRowContext(t.Context(), `SHOW fsync`).Scan(&got); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

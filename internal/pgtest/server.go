@@ -133,7 +133,17 @@ func (s *Server) create() error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pgtest: initdb: %w\n%s", err, bytes.TrimSpace(out))
 	}
-	return nil
+	return s.appendTo("postgresql.conf", "fsync = off\nfull_page_writes = off\n") // where Set can overrule it
+}
+
+// appendTo appends to one of the server's files.
+func (s *Server) appendTo(name, text string) error {
+	f, err := os.OpenFile(filepath.Join(s.data(), name), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -141,7 +151,7 @@ func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 func (s *Server) log() string { return filepath.Join(s.dir, "log") }
 
 func (s *Server) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
+	cmd := exec.CommandContext(context.Background(), name, args...) // ends by itself, see guard
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
 	// A group of its own, so that an interrupt from the terminal ends the tests
@@ -163,7 +173,7 @@ func (s *Server) run() (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	s.cmd = s.command("/bin/sh", "-c", guard, "sh", s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(),
-		"-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+		"-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=200")
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	life, err := s.cmd.StdinPipe()
 	if err != nil {
@@ -251,11 +261,12 @@ func (s *Server) make(t testing.TB, database, create, drop string) {
 	})
 }
 
-// Set changes a setting of the server that needs no restart.
+// Set changes a setting of the server that needs no restart. It may be called in
+// a cleanup.
 func (s *Server) Set(t testing.TB, name, value string) {
 	t.Helper()
 	for _, statement := range []string{"ALTER SYSTEM SET " + name + " = " + value, "SELECT pg_reload_conf()"} {
-		if err := s.execute(t.Context(), "postgres", statement); err != nil {
+		if err := s.execute(context.Background(), "postgres", statement); err != nil {
 			t.Fatal(err)
 		}
 	}
