@@ -49,32 +49,103 @@ function button(text, deed) {
 }
 
 const over = ["ending", "completed", "failed", "busy", "no_answer", "canceled"];
+const away = new Map(); // where callers are who are not with their agent, by call
+
+// post does something to a call.
+const post = (id, deed, body) =>
+  api(`calls/${id}/${deed}`, {
+    method: "POST",
+    headers: body ? { "Content-Type": "application/json" } : {},
+    body: body && JSON.stringify(body),
+  });
+
+function state(call) {
+  if (call.end_reason) {
+    return `${call.status} (${call.end_reason})`;
+  }
+  if (away.has(call.call_id)) {
+    return `${call.status}, away: ${away.get(call.call_id)}`;
+  }
+  return call.on_hold ? `${call.status}, on hold` : call.status;
+}
 
 function row(call) {
-  const tr = element("tr", "", { "data-status": call.status });
-  const status = call.end_reason ? `${call.status} (${call.end_reason})` : call.status;
+  const id = call.call_id;
+  const tr = element("tr", "", { "data-status": call.status, "data-held": call.on_hold, "data-away": away.has(id) });
   tr.append(
     element("td", new Date(call.created_at).toLocaleTimeString()),
     element("td", call.direction),
     element("td", call.from_phone),
     element("td", call.to_phone),
     element("td", call.agent_id),
-    element("td", status),
+    element("td", state(call)),
     element("td", call.duration),
   );
   const actions = element("td");
-  if (over.includes(call.status)) {
-    actions.append(button("Details", () => show(call.call_id)));
-  } else {
-    actions.append(button("Hang up", () => api(`calls/${call.call_id}/disconnect`, { method: "POST" })));
+  if (call.status === "connected" || call.status === "active") {
+    const hold = call.on_hold ? button("Resume", () => post(id, "resume")) : button("Hold", () => post(id, "hold"));
+    actions.append(hold, button("More…", () => control(call)));
+  }
+  if (!over.includes(call.status)) {
+    actions.append(button("Hang up", () => post(id, "disconnect")));
+  }
+  actions.append(button("Details", () => show(id)));
+  for (const [i, b] of [...actions.children].entries()) {
+    b.dataset.focus = `${id} ${i}`;
+    b.setAttribute("aria-label", `${b.textContent}: call ${call.from_phone} to ${call.to_phone}`);
   }
   tr.append(actions);
   return tr;
 }
 
+// control opens the dialog for what needs more than one button.
+let controlled = null; // the id of the call that it is about
+function control(call) {
+  controlled = call.call_id;
+  $("#control-title").textContent = `Call ${call.from_phone} → ${call.to_phone}`;
+  $("#control-problem").hidden = true;
+  $("#control").showModal();
+}
+
+// submit does something to the call of the dialog, which stays open if it fails.
+function submit(form, deed) {
+  $(form).addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const problem = $("#control-problem");
+    try {
+      await deed();
+      $("#control").close();
+    } catch (error) {
+      problem.textContent = error.message;
+      problem.hidden = false;
+    }
+  });
+}
+
+submit("#transfer", () => {
+  const body = { to_phone: $("#target").value.trim() };
+  if ($("#warm").checked) {
+    body.warm = true;
+    body.announce = $("#announce").value;
+  }
+  return post(controlled, "transfer", body);
+});
+submit("#hand-over", () => post(controlled, "transfer", { agent_id: $("#other-agent").value }));
+submit("#keys", () => post(controlled, "dtmf", { digits: $("#digits").value }));
+$("#warm").addEventListener("change", () => {
+  $("#announce").disabled = !$("#warm").checked;
+});
+
 async function list() {
   const { calls } = await json("calls?limit=50");
+  const focus = document.activeElement?.dataset.focus; // survives the new rows
   $("#calls tbody").replaceChildren(...calls.map(row));
+  if (focus) {
+    document.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus();
+  }
+  if (calls.some((call) => call.call_id === shown)) {
+    await show(shown);
+  }
 }
 
 async function show(id) {
@@ -91,7 +162,11 @@ async function show(id) {
     // The same server may have another name here than for carriers.
     const address = new URL(call.recording_url);
     const path = address.pathname.slice(address.pathname.indexOf("/recordings/") + 1);
-    audio.src = path + address.search;
+    const source = path + address.search;
+    if (audio.dataset.path !== path) { // a new signature is no reason to play anew
+      audio.dataset.path = path;
+      audio.src = source;
+    }
   }
   $("#call ol").replaceChildren(
     ...call.transcript.map((s) => element("li", `${s.timestamp} ${s.speaker}: ${s.text}`)),
@@ -110,6 +185,21 @@ function soon() {
   }
 }
 
+// note takes an event.
+function note(event) {
+  if (event.type === "move") {
+    if (event.name === "back") {
+      away.delete(event.call_id);
+    } else {
+      away.set(event.call_id, event.name);
+    }
+  }
+  if (over.includes(event.status)) {
+    away.delete(event.call_id);
+  }
+  soon();
+}
+
 // follow reads events until the server ends the stream. EventSource cannot send
 // the token.
 async function follow() {
@@ -117,13 +207,16 @@ async function follow() {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   $("#connection").textContent = "Connected";
   soon();
+  let rest = "";
   for (;;) {
     const { done, value } = await reader.read();
     if (done) {
       return;
     }
-    if (value.includes("data:")) {
-      soon();
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines.filter((l) => l.startsWith("data: "))) {
+      note(JSON.parse(line.slice("data: ".length)));
     }
   }
 }
