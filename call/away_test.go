@@ -30,7 +30,7 @@ func TestLifeOfACallerWhoIsAway(t *testing.T) {
 		{"somebody else, who answers", []input{leavingTo(awayTrying), stopped, fired(timerAway)}, Active, CauseNone, awayForGood},
 		{"somebody else, and all hang up at once", []input{leavingTo(awayTrying), stopped, report(telephony.StatusCompleted)}, Completed, Transferred, awayTrying},
 		{"a conference, and all have left it", []input{leavingTo(awayForGood), stopped, report(telephony.StatusCompleted)}, Completed, Transferred, awayForGood},
-		{"a conference, and the carrier forgets the call", []input{leavingTo(awayForGood), stopped, fired(timerCheck), notFound}, Completed, Transferred, awayForGood},
+		{"a conference, and the carrier forgets the call", []input{leavingTo(awayForGood), stopped, fired(timerCheck), forgotten}, Completed, Transferred, awayForGood},
 		{"a stream that nobody asked for", []input{leavingTo(awayForGood), stopped, started}, Active, CauseNone, awayForGood},
 		{"the carrier does not redirect", []input{leavingTo(awayTrying), failed, sound}, Active, CauseNone, awayNone},
 		{"hung up by the host on the way", []input{leavingTo(awayTrying), stopped, endedBy(HangupLocal), hungUp}, Completed, HangupLocal, awayTrying},

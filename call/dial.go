@@ -190,7 +190,7 @@ func (l *live) check(leg string) {
 	err := contain(func() (err error) { e, err = l.carrier().Status(ctx, leg); return err })
 	switch {
 	case errors.Is(err, telephony.ErrCallGone):
-		l.tell(input{kind: inNotFound})
+		l.tell(input{kind: inForgotten})
 	case err != nil:
 		l.log.Warn("carrier could not be asked", "err", err)
 		l.tell(input{kind: inChecked})
@@ -200,8 +200,8 @@ func (l *live) check(leg string) {
 }
 
 // search asks the carrier for the call, whose id is not known. Only a single
-// match that is nobody else's call is taken for it: to be wrong would be to
-// hang up on a stranger.
+// match that is nobody else's call, and can be nobody else's, is taken for it: to
+// be wrong would be to hang up on a stranger.
 func (l *live) search() {
 	f, ok := l.carrier().(telephony.Finder)
 	if !ok {
@@ -222,11 +222,27 @@ func (l *live) search() {
 			ours = append(ours, e)
 		}
 	}
-	if len(ours) != 1 {
+	if len(ours) != 1 || l.hasRival() {
 		l.tell(input{kind: inNotFound})
 		return
 	}
 	l.tell(statusInput(inReport, ours[0]))
+}
+
+// hasRival reports whether another call of ours between the same numbers waits to
+// learn its id too.
+func (l *live) hasRival() bool {
+	c := l.snapshot()
+	for _, other := range l.svc.all() {
+		if other == l {
+			continue
+		}
+		o := other.snapshot()
+		if o.Provider == c.Provider && o.From == c.From && o.To == c.To && o.Direction == c.Direction && o.ProviderCallID == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // unclaimed reports whether no other call of ours has the carrier's id.

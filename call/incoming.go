@@ -148,7 +148,7 @@ func (s *Service) moving(ctx context.Context, provider Provider, id string, back
 	if back {
 		return l.back(ctx, e)
 	}
-	return l.next(ctx)
+	return l.next(ctx, e)
 }
 
 // answer tells the carrier to open the media stream.

@@ -159,7 +159,8 @@ const (
 	inTimer                          // a timer has fired
 	inChecked                        // the carrier was asked: status, or unknown
 	inHungUp                         // the carrier has confirmed our hang-up
-	inNotFound                       // the carrier knows of no such call
+	inNotFound                       // a search for the call has found nothing
+	inForgotten                      // the carrier knows no call with this id
 	inStepDone                       // a cleanup step is through
 	inRecovered                      // the process has started again
 )
@@ -263,7 +264,9 @@ func (t *turn) take(in input) {
 		if t.Stream == streamOpen && t.State < Ending {
 			t.Stream = streamFlowing
 			t.stop(timerMedia)
-			t.stop(timerCheck) // the sound tells that the call lives
+			if t.Away == awayNone {
+				t.stop(timerCheck) // the sound tells that the call lives
+			}
 			t.advance(Active)
 		}
 	case inStreamEnded:
@@ -286,7 +289,10 @@ func (t *turn) take(in input) {
 			t.start(timerAway, t.lim.media)
 		}
 	case inStreamLost:
-		if t.State < Ending && t.Away == awayNone && t.Stream != streamNone && t.lim.grace > 0 {
+		if in.leg != "" {
+			t.dialed(in.leg, in.request)
+		}
+		if t.State < Ending && t.Away == awayNone && t.onStream() && t.lim.grace > 0 {
 			t.lost()
 		}
 	case inTimer:
@@ -295,6 +301,8 @@ func (t *turn) take(in input) {
 		t.hungUp()
 	case inNotFound:
 		t.notFound()
+	case inForgotten:
+		t.forgotten()
 	case inStepDone:
 		t.stepDone(in.step)
 	case inRecovered:
@@ -355,6 +363,7 @@ func (t *turn) dialFailed(in input) {
 	t.Dial = dialUnknown
 	if t.State >= Ending {
 		t.do(doFind)
+		t.start(timerSettle, dialWait)
 		return
 	}
 	t.Detail = in.detail
@@ -381,6 +390,12 @@ func (t *turn) answered() {
 
 // report is what the carrier says of the call, told or asked.
 func (t *turn) report(in input) {
+	// A call that we gave up before the answer may be called completed by a
+	// carrier that means: your request is done. Otherwise completed proves that
+	// somebody had picked up, also if another final came first.
+	if in.status == telephony.StatusCompleted && (t.State < Ending || t.Cause == Unreachable) {
+		t.Answered = true
+	}
 	if in.leg != "" {
 		t.dialed(in.leg, in.request)
 	}
@@ -411,12 +426,6 @@ func (t *turn) report(in input) {
 
 // final notes that the carrier's side is over.
 func (t *turn) final(s telephony.Status) {
-	// A call that we gave up before the answer may be called completed by a
-	// carrier that means: your request is done. Otherwise completed proves that
-	// somebody had picked up.
-	if s == telephony.StatusCompleted && t.State < Ending {
-		t.Answered = true
-	}
 	t.Finals = t.Finals.with(s)
 	switch {
 	case t.Away.handedOver():
@@ -453,7 +462,7 @@ func (t *turn) streamStarted() {
 
 // leaving is told before the carrier is asked: the stream ends with it.
 func (t *turn) leaving(in input) {
-	if t.State >= Ending || t.Away != awayNone || t.Stream != streamOpen && t.Stream != streamFlowing {
+	if t.State >= Ending || t.Away != awayNone || !t.onStream() {
 		return
 	}
 	t.Away = in.away
@@ -468,19 +477,28 @@ func (t *turn) leaveFailed() {
 	if t.State >= Ending || t.Away == awayNone {
 		return
 	}
-	t.Away = awayNone
 	t.stop(timerAway)
-	switch {
-	case t.Stream == streamGone:
+	if t.Stream == streamGone {
+		t.Away = awayNone
 		t.end(StreamLost, "the stream ended, and the carrier did not take the caller elsewhere")
 		return
-	case t.Stream == streamOpen:
+	}
+	t.stay()
+}
+
+// stay notes that the caller has not left the stream after all.
+func (t *turn) stay() {
+	t.Away = awayNone
+	if t.Stream == streamOpen {
 		t.start(timerMedia, t.lim.media)
 	}
 	if t.Finishing {
 		t.do(doPlayOut) // the agent has returned meanwhile
 	}
 }
+
+// onStream reports whether there is a stream.
+func (t *turn) onStream() bool { return t.Stream == streamOpen || t.Stream == streamFlowing }
 
 func (t *turn) streamEnded(in input) {
 	if t.Stream == streamGone {
@@ -541,7 +559,7 @@ func (t *turn) fired(which timer) {
 			t.end(NoMedia, "the stream did not come back")
 		case awayLost:
 			if t.Stream != streamGone { // the carrier's question was an old one
-				t.Away = awayNone
+				t.stay()
 				return
 			}
 			t.end(StreamLost, "and did not come back")
@@ -568,20 +586,29 @@ func (t *turn) checkAgain() {
 	t.start(timerCheck, min(checkMost, checkFirst<<min(t.Checks, 8)))
 }
 
-// notFound is the answer to a search for a call that may not have been placed,
-// or to a question about one that the carrier has forgotten.
+// notFound is the answer to a search for a call that may not have been placed.
+// It counts for nothing if the call has made itself known meanwhile.
 func (t *turn) notFound() {
 	switch {
-	case t.Dial == dialUnknown && t.Checks < findTries && t.State < Ending:
+	case t.Dial != dialUnknown:
+	case t.Checks < findTries && t.State < Ending:
 		t.start(timerCheck, findFirst<<t.Checks)
-	case t.Dial == dialUnknown:
-		t.over(DialUnknown, t.Detail)
-	case t.Away.handedOver():
-		t.over(Transferred, "carrier knows no such call")
-	case t.Answered:
-		t.over(HangupRemote, "carrier knows no such call")
 	default:
-		t.over(Unreachable, "carrier knows no such call")
+		t.over(DialUnknown, t.Detail)
+	}
+}
+
+// forgotten is the answer to a question about a call of which the carrier knows
+// nothing any more.
+func (t *turn) forgotten() {
+	const detail = "carrier knows no such call"
+	switch {
+	case t.Away.handedOver():
+		t.over(Transferred, detail)
+	case t.Answered:
+		t.over(HangupRemote, detail)
+	default:
+		t.over(Unreachable, detail)
 	}
 }
 
@@ -614,7 +641,7 @@ func (t *turn) end(cause Cause, detail string) {
 		t.start(timerSettle, settleWait)
 	case t.Dial == dialUnknown:
 		t.do(doFind)
-		t.start(timerSettle, settleWait)
+		t.start(timerSettle, dialWait)
 	default:
 		// The request is on its way: its reply or a webhook brings the id to
 		// hang up by.
@@ -700,6 +727,9 @@ func (t *turn) recovered() {
 	if t.State >= Ending {
 		// The end had begun; do all of it again, each step is safe to repeat.
 		cause, detail := t.Cause, t.Detail
+		if t.Dial == dialPending {
+			t.Dial = dialUnknown // there will be no reply
+		}
 		t.State = Connected
 		t.end(cause, detail)
 		return

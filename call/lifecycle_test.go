@@ -60,6 +60,7 @@ var (
 	stopped   = input{kind: inStreamEnded, orderly: true}
 	hungUp    = input{kind: inHungUp}
 	notFound  = input{kind: inNotFound}
+	forgotten = input{kind: inForgotten}
 )
 
 func leavingTo(a away) input { return input{kind: inLeaving, away: a, after: time.Minute} }
@@ -324,7 +325,7 @@ func randomInput(rnd *rand.Rand, waiting *[]step) input {
 	}
 	kinds := []inputKind{
 		inDialed, inDialFailed, inReport, inReport, inReport, inAsked, inStreamStarted, inMedia, inStreamEnded,
-		inAgentReturned, inPlayedOut, inEnd, inLeaving, inLeaveFailed, inReturning, inStreamLost, inTimer, inTimer, inChecked, inHungUp, inNotFound, inStepDone,
+		inAgentReturned, inPlayedOut, inEnd, inLeaving, inLeaveFailed, inReturning, inStreamLost, inTimer, inTimer, inChecked, inHungUp, inNotFound, inForgotten, inStepDone,
 	}
 	causes := []Cause{HangupLocal, Drain, Silence, MaxDuration}
 	in := input{

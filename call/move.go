@@ -25,6 +25,7 @@ type move struct {
 	answer telephony.Answer
 	stream bool // the answer ends with a new stream
 	came   bool // which is there
+	back   bool // whom the caller was led to was not reached: a stream is next
 
 	asked  chan struct{} // closed when the carrier asks what to do
 	known  bool          // asked is closed
@@ -229,9 +230,9 @@ func (l *live) depart(ctx context.Context, redirector telephony.Redirector, m *m
 		l.endMove(m)
 		return err
 	}
-	if c := l.snapshot(); c.State >= Ending {
+	if err := l.isLeaving(m); err != nil {
 		l.endMove(m)
-		return ErrEnded
+		return err
 	}
 	// The request is not cut off when ctx ends: nobody would know whether it was
 	// obeyed.
@@ -273,6 +274,19 @@ func (l *live) startMove(m *move) error {
 	return nil
 }
 
+// isLeaving says why the call's life has taken no note of m, if it has not.
+func (l *live) isLeaving(m *move) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.record.State >= Ending:
+		return ErrEnded
+	case l.away != m.away:
+		return fmt.Errorf("the stream has just ended: %w", telephony.ErrCallState)
+	}
+	return nil
+}
+
 // endMove forgets a move that did not begin.
 func (l *live) endMove(m *move) {
 	l.mu.Lock()
@@ -283,8 +297,13 @@ func (l *live) endMove(m *move) {
 }
 
 // obeyed reports whether the carrier redirects the call although its reply was
-// an error: if the reply was lost, the carrier asks what to do all the same.
+// an error: it has asked what to do, or will, because only the reply was lost.
 func (l *live) obeyed(m *move, err error) bool {
+	select {
+	case <-m.asked:
+		return true
+	default:
+	}
 	if telephony.OutcomeOf(err) != telephony.Ambiguous {
 		return false
 	}
@@ -301,12 +320,16 @@ func (l *live) obeyed(m *move, err error) bool {
 
 // next answers a carrier that asks what to do with a redirected call, or with one
 // whose stream has broken.
-func (l *live) next(ctx context.Context) *telephony.Answer {
+func (l *live) next(ctx context.Context, e telephony.Event) *telephony.Answer {
 	l.mu.Lock()
 	m := l.move
-	if m == nil {
+	switch {
+	case m == nil:
 		l.mu.Unlock()
-		return l.replace(ctx)
+		return l.replace(ctx, e)
+	case m.back: // and the stream that was to come has broken
+		l.mu.Unlock()
+		return l.comeBack()
 	}
 	if !m.known {
 		m.known = true
@@ -323,9 +346,18 @@ func (l *live) next(ctx context.Context) *telephony.Answer {
 
 // replace answers a carrier for which the stream of a call is over: with another
 // one, if it broke and may be replaced.
-func (l *live) replace(ctx context.Context) *telephony.Answer {
-	if err := l.ask(ctx, input{kind: inStreamLost}); err != nil || !l.isExpecting() {
-		return hangUp // it has ended, or the move was taken back
+func (l *live) replace(ctx context.Context, e telephony.Event) *telephony.Answer {
+	if err := l.ask(ctx, statusInput(inStreamLost, e)); err != nil {
+		return hangUp
+	}
+	return l.comeBack()
+}
+
+// comeBack has the carrier open the stream that is expected, if there is one: the
+// call may have ended, the move been taken back, or the time for it passed.
+func (l *live) comeBack() *telephony.Answer {
+	if !l.isExpecting() {
+		return hangUp
 	}
 	return l.streamAnswer(telephony.Answer{})
 }
@@ -345,15 +377,12 @@ func (l *live) back(ctx context.Context, e telephony.Event) *telephony.Answer {
 		l.mu.Unlock()
 		return hangUp // they have talked
 	}
-	m.failed = &TransferError{State: stateOf(e.Dialed)}
+	m.failed, m.back = &TransferError{State: stateOf(e.Dialed)}, true
 	l.mu.Unlock()
 	if err := l.ask(ctx, input{kind: inReturning}); err != nil {
 		return hangUp
 	}
-	if !l.isExpecting() {
-		return hangUp // the call is ending, or it is too late
-	}
-	return l.streamAnswer(telephony.Answer{})
+	return l.comeBack()
 }
 
 // stateOf is the state that a call would have ended in.
@@ -373,6 +402,7 @@ func stateOf(s telephony.Status) State {
 // whether the caller is back. The caller of moved holds mu.
 func (l *live) moved(before life) (back bool) {
 	now := l.life
+	l.away = now.Away
 	l.streaming = now.Stream == streamOpen || now.Stream == streamFlowing
 	if now.Away != before.Away {
 		l.expects = now.Away == awayBack || now.Away == awayLost

@@ -40,6 +40,7 @@ type live struct {
 	session   *Session
 	link      *link // the newest stream of the session
 	expects   bool  // the carrier has been told to open another stream
+	away      away  // as in life
 	streaming bool  // the caller is on the stream
 	move      *move // under way
 	over      bool  // nothing of the call may begin any more
