@@ -36,7 +36,7 @@ func newProduct(url string, mode Mode) (*product, error) {
 	}
 	agent, store := call.Echo, &call.MemoryStore{}
 	if mode == Restless {
-		agent, store.MaxEnded = call.AgentFunc(restless), 100
+		agent = call.AgentFunc(restless)
 	}
 	service, err := call.New(call.Config{
 		PublicURL:            url,
