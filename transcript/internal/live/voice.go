@@ -64,7 +64,7 @@ func (v *voice) take(r Result) {
 	v.interim = transcript.Segment{}
 	v.said = join(v.said, s)
 	switch {
-	case r.Ends, s.Text == "" && r.End-v.said.End > pause:
+	case v.said.Text != "" && (r.Ends || s.Text == "" && r.End-v.said.End > pause):
 		v.end()
 	case news:
 		v.show()
