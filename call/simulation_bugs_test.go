@@ -150,7 +150,7 @@ var plantedBugs = []struct {
 	{name: "does not hang up what a crash has left", rules: []rule{ruleE2}, turn: forget(inRecovered, doHangup)},
 	{name: "a carrier that cannot be asked has no call", rules: []rule{ruleE2}, turn: func(before life, in input, after life, todo []effect) (life, []effect) {
 		if in.kind == inChecked && in.leg == "" && before.State < Ending {
-			return apply(before, input{kind: inNotFound}, testLimits)
+			return apply(before, input{kind: inForgotten}, testLimits)
 		}
 		return after, todo
 	}},

@@ -22,11 +22,11 @@ type trunk struct {
 	denied  bool // somebody was told that there is no such call
 
 	where  whereabouts
-	turns  int // counts what the caller was led to: what was to follow before is void
+	led    *simMove // the last that the service has led the caller away by
+	turns  int      // counts what the caller was led to: what was to follow before is void
 	socket *socket
 
 	hangups int // requests to end the call that have left for the carrier
-	finds   int // searches for it
 }
 
 // whereabouts is what the caller hears.
@@ -189,7 +189,7 @@ func (t *trunk) report(s telephony.Status) {
 // ask asks the service what to do.
 func (t *trunk) ask(q question) {
 	c := t.c
-	turn := t.turns
+	turn, led := t.turns, t.led
 	obey := func(a command) {
 		c.w.after(c.dice.soon(), func() {
 			if !t.over && t.turns == turn {
@@ -198,7 +198,7 @@ func (t *trunk) ask(q question) {
 		})
 	}
 	askOnce := func(after time.Duration, obey func(command)) {
-		c.w.arrive(c, after, func(p int, o *owner) { obey(c.answer(p, o, q)) }, func() { obey(commandHangup) })
+		c.w.arrive(c, after, func(p int, o *owner) { obey(c.answer(p, o, q, led)) }, func() { obey(commandHangup) })
 	}
 	delay := c.dice.soon()
 	askOnce(delay, obey)

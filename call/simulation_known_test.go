@@ -17,10 +17,11 @@ type fixes struct {
 	leavesOnlyIfAway   bool // a caller is redirected only if the life has taken note of it
 	dialsElsewhereOnce bool // whom a transfer has not reached is not tried again when the stream breaks
 	obeyedIfAsked      bool // a refusal to redirect counts for nothing if the carrier has asked what to do
+	backFromItsMove    bool // an old question after a transfer is not taken for one after the next
 	searchesAlone      bool // no search is believed while another call between the same numbers is in doubt
 }
 
-var allFixes = fixes{leavesOnlyIfAway: true, dialsElsewhereOnce: true, obeyedIfAsked: true, searchesAlone: true}
+var allFixes = fixes{leavesOnlyIfAway: true, dialsElsewhereOnce: true, obeyedIfAsked: true, backFromItsMove: true, searchesAlone: true}
 
 // ofSearch marks what a search has not found, as the service does not.
 const ofSearch = "search"
@@ -135,6 +136,7 @@ func TestSimulationKnownFaults(t *testing.T) {
 		"a caller is redirected whose leaving was not noted":           func(f *fixes) { f.leavesOnlyIfAway = false },
 		"whom a transfer has not reached is dialed again":              func(f *fixes) { f.dialsElsewhereOnce = false },
 		"a redirection that was refused, and obeyed, ends the call":    func(f *fixes) { f.obeyedIfAsked = false },
+		"an old way back is taken for that of another transfer":        func(f *fixes) { f.backFromItsMove = false },
 		"a search takes the call of another one whose dial is pending": func(f *fixes) { f.searchesAlone = false },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,6 +39,7 @@ type owner struct {
 	dialing, checking, finding int  // requests that are under way
 	dialed                     int  // of apply's
 	finds, hangups             int  // requests of this owner's that have left
+	sought                     bool // it has been searched for since the end began
 	searched                   bool // a search since the end began has found nothing
 	lastStep                   step
 
@@ -241,6 +242,7 @@ func (o *owner) perform(e effect) {
 		o.later(0, o.check)
 	case doFind:
 		o.finding++
+		o.sought = o.sought || o.life.State >= Ending
 		o.later(0, o.find)
 	case doAgent:
 		o.serve()
@@ -370,10 +372,10 @@ func (o *owner) check() {
 	case c.happens(checkFails):
 		o.later(back, func() { o.tellOf(&o.checking, input{kind: inChecked}) })
 	case t.over && c.happens(carrierForgets), !t.exists():
-		o.later(back, func() { o.tellOf(&o.checking, input{kind: inNotFound}) })
+		o.later(back, func() { o.tellOf(&o.checking, input{kind: inForgotten}) })
 	case c.happens(carrierDenies):
 		t.denied = true
-		o.later(back, func() { o.tellOf(&o.checking, input{kind: inNotFound}) })
+		o.later(back, func() { o.tellOf(&o.checking, input{kind: inForgotten}) })
 	default:
 		in := input{kind: inChecked, leg: t.leg, request: t.request, status: t.status}
 		in.talked = t.status == telephony.StatusCompleted && t.picked
@@ -384,7 +386,6 @@ func (o *owner) check() {
 // find is live.search: only a single match that is nobody else's is taken.
 func (o *owner) find() {
 	c, t := o.c, &o.c.trunk
-	t.finds++
 	if c.happens(findFails) {
 		o.later(o.reply(), func() { o.tellOf(&o.finding, input{kind: inNotFound, detail: ofSearch}) })
 		return
@@ -430,8 +431,9 @@ func (c *simCall) claimed() bool {
 	return c.stored.life.Leg != ""
 }
 
-// answer tells the carrier what to do; see incoming, picked and moving.
-func (c *simCall) answer(p int, o *owner, q question) command {
+// answer tells the carrier what to do; see incoming, picked and moving. led is
+// the move that the carrier asks about, if it does.
+func (c *simCall) answer(p int, o *owner, q question, led *simMove) command {
 	w := c.w
 	if q == askIncoming && o == nil {
 		if c.stored.version > 0 || c.refused || w.procs[p].draining {
@@ -452,7 +454,7 @@ func (c *simCall) answer(p int, o *owner, q question) command {
 	case askNext:
 		return o.next()
 	case askBack:
-		if o.move == nil || o.move.away != awayTrying {
+		if o.move == nil || o.move.away != awayTrying || o.move != led && w.fixes.backFromItsMove {
 			return commandHangup
 		}
 		o.move.back = true
@@ -484,6 +486,7 @@ func (o *owner) next() command {
 		return o.streamAnswer()
 	}
 	m.known = true
+	o.c.trunk.led = m
 	if m.back && o.c.w.fixes.dialsElsewhereOnce {
 		if !o.expects {
 			return commandHangup

@@ -247,6 +247,7 @@ func (o *owner) judgeClocks() {
 	runs := func(t timer) bool { return o.timers[t].runs }
 	if l.State >= Ending {
 		need(l.Settled || runs(timerSettle), ruleL1, "nothing bounds the wait for the carrier's last word")
+		need(l.Settled || l.Leg != "" || l.Dial != dialUnknown || o.sought, ruleE2, "nobody looks for it")
 		need(o.steps > 0 || l.Cleaned && !l.Settled, ruleL1, "no cleanup step is under way")
 		return
 	}
@@ -281,7 +282,7 @@ func (o *owner) judgeLeg() {
 	case !t.stands():
 	case o.life.Leg != "":
 		o.c.w.fail(ruleE2, "%s stands, and was not hung up", o.life.Leg)
-	case t.finds == 0:
+	case !o.sought && o.life.Cause != DialUnknown:
 		o.c.w.fail(ruleE2, "a call stands, and was not looked for")
 	}
 }
