@@ -534,7 +534,7 @@ func TestPageUsesNothingFromOutside(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	outside := regexp.MustCompile(`(?i)(https?:)?//[a-z0-9]`)
-	for _, path := range []string{"", "page.js", "page.css"} {
+	for _, path := range []string{"", "page.js", "page.css", "softphone.js", "worklet.js"} {
 		resp := r.ask("", "GET", path, "")
 		if csp := resp.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
 			t.Errorf("%q: policy %q", path, csp)

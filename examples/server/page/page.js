@@ -1,5 +1,7 @@
 // The list of calls, kept up to date by server-sent events.
 
+import { Softphone } from "./softphone.js";
+
 const $ = (selector) => document.querySelector(selector);
 const tokenKey = "switchboard-token";
 let token = sessionStorage.getItem(tokenKey);
@@ -69,13 +71,16 @@ function state(call) {
   return call.on_hold ? `${call.status}, on hold` : call.status;
 }
 
+// title names a call; one from a browser has no numbers.
+const title = (call) => `Call ${call.from_phone || call.provider} → ${call.to_phone || call.agent_id}`;
+
 function row(call) {
   const id = call.call_id;
   const tr = element("tr", "", { "data-status": call.status, "data-held": call.on_hold, "data-away": away.has(id) });
   tr.append(
     element("td", new Date(call.created_at).toLocaleTimeString()),
     element("td", call.direction),
-    element("td", call.from_phone),
+    element("td", call.from_phone || call.provider),
     element("td", call.to_phone),
     element("td", call.agent_id),
     element("td", state(call)),
@@ -92,7 +97,7 @@ function row(call) {
   actions.append(button("Details", () => show(id)));
   for (const [i, b] of [...actions.children].entries()) {
     b.dataset.focus = `${id} ${i}`;
-    b.setAttribute("aria-label", `${b.textContent}: call ${call.from_phone} to ${call.to_phone}`);
+    b.setAttribute("aria-label", `${b.textContent}: ${title(call)}`);
   }
   tr.append(actions);
   return tr;
@@ -102,7 +107,7 @@ function row(call) {
 let controlled = null; // the id of the call that it is about
 function control(call) {
   controlled = call.call_id;
-  $("#control-title").textContent = `Call ${call.from_phone} → ${call.to_phone}`;
+  $("#control-title").textContent = title(call);
   $("#control-problem").hidden = true;
   $("#control").showModal();
 }
@@ -155,7 +160,7 @@ async function show(id) {
     return;
   }
   $("#call").hidden = false;
-  $("#call-title").textContent = `Call ${call.from_phone} → ${call.to_phone}`;
+  $("#call-title").textContent = title(call);
   const audio = $("#call audio");
   audio.hidden = !call.recording_url;
   if (call.recording_url) {
@@ -221,9 +226,57 @@ async function follow() {
   }
 }
 
+// talk calls an agent from this page.
+let phone = null;
+async function talk() {
+  const { ticket } = await json("tickets", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ agent_id: $("#talk-agent").value, record_call: true }),
+  });
+  phone = new Softphone();
+  phone.onlevels = (spoken, heard) => {
+    $("#spoken").value = spoken;
+    $("#heard").value = heard;
+  };
+  phone.onend = () => {
+    phone = null;
+    $("#phone").hidden = true;
+    $("#talk-start").disabled = false;
+    $("#talk-start").focus();
+  };
+  $("#talk-start").disabled = true;
+  try {
+    await phone.start(ticket);
+  } catch (error) {
+    phone = null;
+    $("#talk-start").disabled = false;
+    throw error;
+  }
+  $("#phone-mute").setAttribute("aria-pressed", "false");
+  $("#phone").hidden = false;
+  $("#phone-stop").focus();
+}
+
+$("#talk").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(talk);
+});
+$("#phone-stop").addEventListener("click", () => phone?.stop());
+$("#phone-mute").addEventListener("click", ({ target }) => {
+  phone.muted = !phone.muted;
+  target.setAttribute("aria-pressed", phone.muted);
+});
+for (const digit of "123456789*0#") {
+  const key = element("button", digit, { type: "button" });
+  key.addEventListener("click", () => phone?.key(digit));
+  $("#keypad").append(key);
+}
+
 async function connect() {
   $("#login").hidden = true;
   $("#dial").hidden = false;
+  $("#talk").hidden = false;
   $("#calls").hidden = false;
   while (token) {
     await attempt(follow);
@@ -237,6 +290,8 @@ function logout() {
   sessionStorage.removeItem(tokenKey);
   $("#login").hidden = false;
   $("#dial").hidden = true;
+  $("#talk").hidden = true;
+  phone?.stop();
   $("#calls").hidden = true;
   $("#call").hidden = true;
 }
