@@ -387,7 +387,7 @@ func (o *owner) check() {
 func (o *owner) find() {
 	c, t := o.c, &o.c.trunk
 	if c.happens(findFails) {
-		o.later(o.reply(), func() { o.tellOf(&o.finding, input{kind: inNotFound, detail: ofSearch}) })
+		o.later(o.reply(), func() { o.tellOf(&o.finding, input{kind: inNotFound}) })
 		return
 	}
 	var found []*trunk
@@ -401,7 +401,7 @@ func (o *owner) find() {
 		if other.trunk.exists() && other.trunk.visible {
 			found = append(found, &other.trunk)
 		}
-		if other.stored.version > 0 && c.w.fixes.searchesAlone {
+		if other.stored.version > 0 { // it is in doubt too: whose is what there is?
 			found = append(found, nil, nil)
 		}
 	}
@@ -413,7 +413,7 @@ func (o *owner) find() {
 			found = []*trunk{other}
 		}
 	}
-	in := input{kind: inNotFound, detail: ofSearch}
+	in := input{kind: inNotFound}
 	if len(found) == 1 {
 		f := found[0]
 		in = input{kind: inReport, leg: f.leg, request: f.request, status: f.status, talked: f.over && f.picked}
@@ -454,7 +454,7 @@ func (c *simCall) answer(p int, o *owner, q question, led *simMove) command {
 	case askNext:
 		return o.next()
 	case askBack:
-		if o.move == nil || o.move.away != awayTrying || o.move != led && w.fixes.backFromItsMove {
+		if o.move == nil || o.move.away != awayTrying || o.move != led {
 			return commandHangup
 		}
 		o.move.back = true
@@ -479,7 +479,7 @@ func (o *owner) streamAnswer() command {
 func (o *owner) next() command {
 	m := o.move
 	if m == nil {
-		o.take(input{kind: inStreamLost})
+		o.take(input{kind: inStreamLost, leg: o.c.trunk.leg, request: o.c.trunk.request, status: telephony.StatusInProgress})
 		if !o.expects {
 			return commandHangup
 		}
@@ -487,7 +487,7 @@ func (o *owner) next() command {
 	}
 	m.known = true
 	o.c.trunk.led = m
-	if m.back && o.c.w.fixes.dialsElsewhereOnce {
+	if m.back {
 		if !o.expects {
 			return commandHangup
 		}
@@ -611,12 +611,12 @@ func (o *owner) depart(kind int) {
 	if o.dead || o.life.State >= Ending {
 		return
 	}
-	if c.w.fixes.leavesOnlyIfAway && o.life.Away != m.away {
+	if o.life.Away != m.away {
 		o.move = nil
 		return
 	}
 	failed := func() {
-		if m.known && c.w.fixes.obeyedIfAsked {
+		if m.known {
 			return
 		}
 		if o.move == m {

@@ -25,7 +25,6 @@ type experiment struct {
 	seed  uint64
 	apply reducer
 	flaws flaws
-	fixes fixes
 	tally *tally
 
 	tapes  [][]uint16 // the choices to make, instead of those of the seed
@@ -38,7 +37,7 @@ type experiment struct {
 
 // run lives the world to its end, or to the first rule that is broken.
 func (e experiment) run() (w *world, broken *violation) {
-	w = &world{apply: e.apply, flaws: e.flaws, fixes: e.fixes, tally: e.tally, meek: e.meek, keep: e.keep}
+	w = &world{apply: e.apply, flaws: e.flaws, tally: e.tally, meek: e.meek, keep: e.keep}
 	if e.trace {
 		w.trace = &trace{}
 	}
@@ -154,7 +153,7 @@ func TestSimulation(t *testing.T) {
 		wait.Go(func() {
 			own := newTally()
 			for seed := *first + uint64(worker); seed < *first+uint64(n); seed += workers {
-				e := experiment{seed: seed, apply: corrected, fixes: allFixes, tally: own, keep: seed%16 < 2}
+				e := experiment{seed: seed, apply: apply, tally: own, keep: seed%16 < 2}
 				if _, broken := e.run(); broken != nil {
 					t.Errorf("seed %d: %v\n%s", seed, broken, e.explain(broken.rule))
 					return
@@ -226,7 +225,7 @@ func (t *tally) judge(tb testing.TB) {
 // The same seed is the same world.
 func TestSimulationIsDeterministic(t *testing.T) {
 	for seed := range uint64(300) {
-		e := experiment{seed: seed, apply: corrected, fixes: allFixes}
+		e := experiment{seed: seed, apply: apply}
 		a, _ := e.run()
 		b, _ := e.run()
 		for i := range a.calls {
@@ -240,15 +239,15 @@ func TestSimulationIsDeterministic(t *testing.T) {
 // What happens to one call changes nothing about another one.
 func TestSimulationNeighbours(t *testing.T) {
 	for seed := range uint64(2000) {
-		if why := neighbours(seed, corrected, allFixes, flaws{}); why != nil {
+		if why := neighbours(seed, apply, flaws{}); why != nil {
 			t.Fatalf("seed %d: %v", seed, why)
 		}
 	}
 }
 
 // neighbours lives a call without and with a neighbour.
-func neighbours(seed uint64, apply reducer, fixes fixes, flaws flaws) *violation {
-	e := experiment{seed: seed, apply: apply, fixes: fixes, flaws: flaws, alone: true}
+func neighbours(seed uint64, apply reducer, flaws flaws) *violation {
+	e := experiment{seed: seed, apply: apply, flaws: flaws, alone: true}
 	alone, broken := e.run()
 	if broken != nil {
 		return broken
@@ -268,7 +267,7 @@ func neighbours(seed uint64, apply reducer, fixes fixes, flaws flaws) *violation
 // come while it can still be told.
 func TestSimulationOrder(t *testing.T) {
 	for seed := range uint64(20_000) {
-		if why := orders(seed, corrected); why != nil {
+		if why := orders(seed, apply); why != nil {
 			t.Fatalf("seed %d: %v", seed, why)
 		}
 	}

@@ -146,7 +146,7 @@ func clock(d time.Duration) string { return fmt.Sprintf("%9.3fs", d.Seconds()) }
 var inputNames = [inputKinds]string{
 	"begin", "admitted", "dialed", "dial failed", "report", "asked", "stream started", "media", "stream ended",
 	"agent returned", "played out", "end", "leaving", "leave failed", "returning", "stream lost", "timer",
-	"checked", "hung up", "not found", "step done", "recovered",
+	"checked", "hung up", "not found", "forgotten", "step done", "recovered",
 }
 
 func (k inputKind) String() string { return inputNames[k] }

@@ -14,7 +14,6 @@ import (
 type world struct {
 	apply reducer
 	flaws flaws
-	fixes fixes
 	keep  bool // the inputs, to replay them
 	lim   limits
 	mood  mood
