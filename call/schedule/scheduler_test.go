@@ -25,8 +25,9 @@ type desk struct {
 	mu     sync.Mutex
 	calls  []*call.Call          // the oldest first
 	byKey  map[string]*call.Call // by tenant and idempotency key
-	lasts  time.Duration         // how long calls last; 0: they are over at once
-	answer func(n int) error     // what the nth request meets, from 1; may be nil
+	byID   map[string]*call.Call
+	lasts  time.Duration     // how long calls last; 0: they are over at once
+	answer func(n int) error // what the nth request meets, from 1; may be nil
 	asked  int
 }
 
@@ -48,9 +49,9 @@ func (d *desk) Place(_ context.Context, req call.Request) (*call.Call, error) {
 		To: req.To, CreatedAt: time.Now(), IdempotencyKey: req.IdempotencyKey,
 	}
 	if d.byKey == nil {
-		d.byKey = make(map[string]*call.Call)
+		d.byKey, d.byID = make(map[string]*call.Call), make(map[string]*call.Call)
 	}
-	d.byKey[key] = c
+	d.byKey[key], d.byID[c.ID] = c, c
 	d.calls = append(d.calls, c)
 	return d.now(c), nil
 }
@@ -68,10 +69,8 @@ func (d *desk) now(c *call.Call) *call.Call {
 func (d *desk) Call(_ context.Context, id string) (*call.Call, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, c := range d.calls {
-		if c.ID == id {
-			return d.now(c), nil
-		}
+	if c := d.byID[id]; c != nil {
+		return d.now(c), nil
 	}
 	return nil, call.ErrNotFound
 }
@@ -474,7 +473,7 @@ func TestSecondRunIsRefused(t *testing.T) {
 // Years of virtual time: each occurrence of three rules in zones whose clocks
 // change has one call, at its time.
 func TestYearsOfCalls(t *testing.T) {
-	years := 2
+	years := 1
 	if *thorough {
 		years = 16
 	}
