@@ -223,9 +223,7 @@ func (c *Conn) finish(h Handler) {
 	c.mu.Lock()
 	ended := c.ended
 	c.mu.Unlock()
-	c.in.desk = borrowDesk(c.in.samples)
 	c.tap(h, ended)
-	c.in.giveBack()
 	for {
 		c.mu.Lock()
 		pos, confirmed, ok := c.out.told()

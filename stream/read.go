@@ -11,13 +11,15 @@ import (
 // reader is what belongs to the goroutine of Run.
 type reader struct {
 	socket   socket
-	*desk                  // while there is a message
 	stuckAt  time.Duration // when a message was noticed that has not come in whole; 0: none
+	msg      Message
+	frame    audio.Frame
+	pcm      []int16 // one frame
+	tapped   []byte  // one outbound frame
 	timeline timeline
 	clock    mediaClock
 	spoken   time.Duration // where the outbound track ends
 	format   audio.Format  // zero before the start
-	samples  int           // of a frame of that
 	bad      [badLimit]time.Duration
 	badNext  int
 }
@@ -32,10 +34,7 @@ func (c *Conn) readAll(h Handler) error {
 		if err != nil {
 			return c.lastWord(err)
 		}
-		c.in.desk = borrowDesk(c.in.samples)
 		stop, err := c.handle(h, opcode, data)
-		c.in.giveBack()
-		c.in.desk = nil
 		if stop || err != nil {
 			return err
 		}
@@ -240,7 +239,7 @@ func (c *Conn) carries(f audio.Format) bool {
 func (c *Conn) prepare(s Start, now time.Duration) {
 	f := s.Format
 	c.in.format = f
-	c.in.samples = f.Samples(maxFrame)
+	c.in.pcm = make([]int16, f.Samples(maxFrame))
 	c.in.timeline = newTimeline(f.Rate)
 	c.in.clock = newMediaClock(now)
 	c.mu.Lock()
@@ -317,7 +316,7 @@ func (c *Conn) deliverSilence(h Handler, pos, samples int64) {
 	}
 	f := &c.in.frame
 	for samples > 0 {
-		n := min(samples, int64(c.in.samples))
+		n := min(samples, int64(len(c.in.pcm)))
 		clear(c.in.pcm[:n])
 		*f = audio.Frame{
 			Track: audio.Inbound, Format: c.in.format, PCM: c.in.pcm[:n],
@@ -333,7 +332,7 @@ func (c *Conn) deliverSilence(h Handler, pos, samples int64) {
 func (c *Conn) deliver(h Handler, pos int64, payload []byte) {
 	f := &c.in.frame
 	for len(payload) > 0 {
-		n := audio.Decode(c.in.pcm[:c.in.samples], c.in.format.Encoding, payload)
+		n := audio.Decode(c.in.pcm, c.in.format.Encoding, payload)
 		size := n * c.in.format.Encoding.SampleBytes()
 		*f = audio.Frame{
 			Track: audio.Inbound, Format: c.in.format, Payload: payload[:size], PCM: c.in.pcm[:n],
@@ -363,7 +362,7 @@ func (c *Conn) tap(h Handler, now time.Duration) {
 	}
 	for {
 		c.mu.Lock()
-		payload, played, begins := c.out.tap(now, int64(c.in.samples), c.in.tapped)
+		payload, played, begins := c.out.tap(now, int64(len(c.in.pcm)), c.in.tapped)
 		c.mu.Unlock()
 		if len(payload) == 0 {
 			return

@@ -204,7 +204,7 @@ func (c *Conn) nextMessage(now time.Duration) (step, bool) {
 
 // blank is an empty message, behind room for its header, which is to be sent.
 func (c *Conn) blank() []byte {
-	c.wr.desk = borrowDesk(0)
+	c.wr.desk = desks.Get().(*desk)
 	return append(c.wr.message[:0], make([]byte, headRoom)...)
 }
 
