@@ -146,7 +146,7 @@ func (h *conferences) join(v *confer, c *call) (*member, error) {
 // make makes a conference and starts its clock. h.mu is held.
 func (h *conferences) make(name string, c *Carrier) (*conference, error) {
 	now := time.Now()
-	f := &conference{carrier: c, id: c.dialect.conferenceID(), name: name, created: now, room: newRoom(now, false)}
+	f := &conference{carrier: c, id: c.dialect.conferenceID(), name: name, created: now, room: newRoom(now)}
 	ctx, stop := context.WithCancel(c.ctx)
 	if err := c.start(func() { f.room.run(ctx) }); err != nil {
 		stop()

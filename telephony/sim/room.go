@@ -38,7 +38,7 @@ type seat struct {
 	sounds []int16 // that only this person hears: beeps, and keys of others
 }
 
-func newRoom(now time.Time, open bool) *room { return &room{start: now, open: open} }
+func newRoom(now time.Time) *room { return &room{start: now} }
 
 // run is the clock of the room, until ctx ends.
 func (r *room) run(ctx context.Context) {
@@ -113,15 +113,15 @@ func (r *room) mix(s *seat, speakers int, at time.Time) []int16 {
 
 func saturated(v int32) int16 { return int16(max(math.MinInt16, min(math.MaxInt16, v))) }
 
-// enter seats a person.
+// enter seats a person. Whoever finds that somebody listens is heard, keys too.
 func (r *room) enter(s *seat) {
+	s.talk.setKeys(func(keys string) { r.press(s, keys) })
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.seats = append(r.seats, s)
 	if r.open {
 		s.talk.mouth.listen(time.Now())
 	}
-	r.mu.Unlock()
-	s.talk.setKeys(func(keys string) { r.press(s, keys) })
 }
 
 // leave ends enter. The keys of a person who leaves go nowhere.
@@ -209,11 +209,12 @@ func HoldMusic() []int16 { return slices.Clone(tune()) }
 
 // bridge lets two phones hear each other until ctx ends.
 func bridge(ctx context.Context, a, b *Talk) {
-	r := newRoom(time.Now(), true)
+	r := newRoom(time.Now())
 	for _, t := range []*Talk{a, b} {
 		s := &seat{talk: t}
 		r.enter(s)
 		defer r.leave(s)
 	}
+	r.begin()
 	r.run(ctx)
 }
