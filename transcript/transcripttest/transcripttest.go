@@ -145,6 +145,11 @@ func checkSegments(ctx context.Context, tr transcript.Transcriber) error {
 		case s.Gap && s.Text != "":
 			return fmt.Errorf("segment %+v is a gap with words", s)
 		}
+		for _, w := range s.Words {
+			if w.At < 0 || w.End < w.At || !(w.Confidence >= 0 && w.Confidence <= 1) || s.Gap {
+				return fmt.Errorf("segment %+v has an odd word %+v", s, w)
+			}
+		}
 	}
 	return nil
 }

@@ -103,6 +103,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 	tests := map[string]*counter{
 		"a segment of nobody":       {segment: func(s *transcript.Segment) { s.Speaker = "caller" }},
 		"a segment that goes back":  {segment: func(s *transcript.Segment) { s.End = s.At - 1 }},
+		"a word that goes back":     {segment: func(s *transcript.Segment) { s.Words = []transcript.Word{{At: 2, End: 1}} }},
 		"more than certain":         {segment: func(s *transcript.Segment) { s.Confidence = 99 }},
 		"a gap with words":          {segment: func(s *transcript.Segment) { s.Gap = true }},
 		"finals that change":        {repeats: true},
