@@ -70,6 +70,7 @@ func (c *simCall) newOwner(p int, l life) *owner {
 	o := &owner{c: c, p: p, life: l, base: l}
 	o.facts.answered, o.facts.finals = l.Answered, l.Finals
 	o.writer = simWriter{o: o, version: 1}
+	o.paused = c.w.procs[p].idle > c.w.now
 	c.owners[p] = o
 	c.w.procs[p].slots++
 	c.w.procs[p].started++

@@ -282,7 +282,7 @@ func (o *owner) judgeLeg() {
 	case !t.stands():
 	case o.life.Leg != "":
 		o.c.w.fail(ruleE2, "%s stands, and was not hung up", o.life.Leg)
-	case !o.sought && o.life.Cause != DialUnknown:
+	case !o.sought && !o.base.Settled && o.life.Cause != DialUnknown:
 		o.c.w.fail(ruleE2, "a call stands, and was not looked for")
 	}
 }
