@@ -112,7 +112,7 @@ func TestWordsAreKept(t *testing.T) {
 // Property: answers come late, in any order, or at first not at all; words come
 // out once, in order.
 func TestWordsAreKeptWhateverHappens(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(40 / fewer) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 3))
 			s := &server{faults: func(n int) faults {
@@ -190,7 +190,7 @@ func TestServiceThatNeverAnswers(t *testing.T) {
 }
 
 func TestLastWords(t *testing.T) {
-	const n = 300
+	const n = 300 / fewer
 	found := 0
 	for i := range n {
 		synctest.Test(t, func(t *testing.T) {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package google
+
+const fewer = 1

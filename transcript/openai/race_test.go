@@ -1,0 +1,7 @@
+//go:build race
+
+package openai
+
+// fewer is by what many calls are divided under the race detector, which makes
+// them slow.
+const fewer = 10
