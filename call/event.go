@@ -29,7 +29,9 @@ const (
 	// "off".
 	EventHold EventType = "hold"
 	// EventMove: the caller leaves the stream, or comes back, by Name: "transfer",
-	// "conference", "redirect", "keys"; "back", with a Detail if it was not to be.
+	// "conference", "redirect", "keys"; "back", with the state of the attempt as
+	// Detail if somebody was not reached. "declined", likewise with a Detail: a warm
+	// transfer did not come about, and the caller has not left.
 	EventMove EventType = "move"
 	// EventAgentChange: the agent Name has the call now.
 	EventAgentChange EventType = "agent_change"

@@ -118,7 +118,7 @@ func (q *player) hold(p *Speech) error {
 		return fmt.Errorf("caller is on hold: %w", telephony.ErrCallState)
 	}
 	if !q.away {
-		q.cut(q.conn().Clear().Heard)
+		q.drained(q.conn().Clear())
 	}
 	q.holding = p
 	q.tellChange()

@@ -399,8 +399,8 @@ func stateOf(s telephony.Status) State {
 }
 
 // moved tells whoever waits for the move what has become of it, and reports
-// whether the caller is back. The caller of moved holds mu.
-func (l *live) moved(before life) (back bool) {
+// whether the caller is back, and why. The caller of moved holds mu.
+func (l *live) moved(before life) (back bool, why string) {
 	now := l.life
 	l.away = now.Away
 	l.streaming = now.Stream == streamOpen || now.Stream == streamFlowing
@@ -412,7 +412,7 @@ func (l *live) moved(before life) (back bool) {
 	}
 	m := l.move
 	if m == nil {
-		return now.Away == awayNone && before.Away == awayLost && now.State < Ending
+		return now.Away == awayNone && before.Away == awayLost && now.State < Ending, ""
 	}
 	switch {
 	case now.State >= Ending:
@@ -429,9 +429,12 @@ func (l *live) moved(before life) (back bool) {
 	case now.Away == awayNone && before.Away != awayNone:
 		m.tell(m.failed)
 		l.move = nil
-		return true
+		if failed, ok := errors.AsType[*TransferError](m.failed); ok {
+			why = failed.State.String()
+		}
+		return true, why
 	}
-	return false
+	return false, ""
 }
 
 // tell gives the result, the first time.

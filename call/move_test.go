@@ -3,6 +3,8 @@ package call_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,6 +57,19 @@ func TestTransferThatComesBack(t *testing.T) {
 				audiotest.HasTone(t, heard[2*8000:], 8000, 880)
 				if c.Recording == nil || c.Recording.Duration < c.Duration(c.EndedAt)-time.Second {
 					t.Errorf("the recording is %+v of a call of %v", c.Recording, c.Duration(c.EndedAt))
+				}
+				events, err := o.Events(t.Context(), c.ID, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var moves []string
+				for _, e := range events {
+					if e.Type == call.EventMove {
+						moves = append(moves, strings.TrimSpace(e.Name+" "+e.Detail))
+					}
+				}
+				if want := []string{"transfer", "back " + tt.want.String()}; !slices.Equal(moves, want) {
+					t.Errorf("moves were %q, want %q", moves, want)
 				}
 				if c.Metrics.FramesOut < 100 {
 					t.Errorf("%d frames out on both streams", c.Metrics.FramesOut)

@@ -232,7 +232,7 @@ func (l *live) note(before life) {
 		return
 	}
 	l.mu.Lock()
-	back := l.moved(before)
+	back, why := l.moved(before)
 	now := time.Now()
 	if l.life.Answered && l.record.AnsweredAt.IsZero() {
 		l.record.AnsweredAt = now
@@ -247,7 +247,7 @@ func (l *live) note(before life) {
 	l.remember()
 	l.mu.Unlock()
 	if back {
-		l.emit(Event{Type: EventMove, Name: "back"})
+		l.emit(Event{Type: EventMove, Name: "back", Detail: why})
 	}
 	if l.life.State != before.State {
 		l.emit(Event{Type: EventState, State: l.life.State, Cause: l.life.Cause, Detail: l.life.Detail})

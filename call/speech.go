@@ -143,6 +143,7 @@ type player struct {
 	pending []*Speech  // begun and not settled, in order
 	playing *Speech    // in the hands of the goroutine
 	running bool       // there is a goroutine
+	cleared int64      // how much had been written when the stream was last cleared
 	holding *Speech    // the caller is on hold, and hears this
 	away    bool       // there is no stream at present
 	ended   bool
@@ -187,7 +188,7 @@ func (q *player) enqueue(p *Speech) error {
 // fade ends the background, if it plays. The caller holds mu.
 func (q *player) fade() {
 	if n := len(q.pending); n > 0 && q.pending[n-1].utterance.Background {
-		q.cut(q.conn().FadeOut(backgroundFade).Heard) // it is alone: see next
+		q.drained(q.conn().FadeOut(backgroundFade)) // it is alone: see next
 	}
 }
 
@@ -208,6 +209,7 @@ func (q *player) proceed() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.away = false
+	q.cleared = 0 // it is another stream
 	q.tellChange()
 	if q.holding != nil && q.holding.settled { // by suspend
 		q.holding = q.holding.again()
@@ -282,8 +284,21 @@ func (q *player) begin(p *Speech) *Speech {
 	pos := q.conn().Position()
 	p.begun = true
 	p.start = pos.Written
-	p.at = q.session.Now() + audio.Duration(int(pos.Written-pos.Heard), q.session.format.Rate)
+	p.at = q.session.Now() + q.unheard(pos)
 	return p
+}
+
+// unheard is how much sound waits to be heard: what was cleared does not. The
+// caller holds mu.
+func (q *player) unheard(pos stream.Position) time.Duration {
+	return q.duration(pos.Written - max(pos.Heard, q.cleared))
+}
+
+// drained settles what has begun when the stream's buffer has been cleared. The
+// caller holds mu.
+func (q *player) drained(pos stream.Position) {
+	q.cleared = pos.Written
+	q.cut(pos.Heard)
 }
 
 // errCutOff tells that nobody will hear the rest of an utterance.
@@ -397,10 +412,11 @@ func (q *player) interrupt() bool {
 
 // cutOff drops all but what is to be kept of the queue. The caller holds mu.
 func (q *player) cutOff(keep func(*Speech) bool) time.Duration {
-	var pos stream.Position
+	var dropped time.Duration
 	if q.holding == nil { // which is not the agent's to clear
-		pos = q.conn().Clear()
-		q.cut(pos.Heard)
+		pos := q.conn().Clear()
+		dropped = q.unheard(pos)
+		q.drained(pos)
 	}
 	kept := q.queue[:0]
 	for _, p := range q.queue {
@@ -412,7 +428,7 @@ func (q *player) cutOff(keep func(*Speech) bool) time.Duration {
 	}
 	q.queue = kept
 	q.start()
-	return q.duration(pos.Written - pos.Heard)
+	return dropped
 }
 
 // cut settles all that has begun, by how far playback has come.

@@ -86,6 +86,9 @@ func (l *live) warmTransfer(ctx context.Context, w WarmTransfer) error {
 		}
 	}()
 	if err := l.awaitBrief(ctx, other, briefed); err != nil {
+		if failed, ok := errors.AsType[*TransferError](err); ok {
+			l.emit(Event{Type: EventMove, Name: "declined", Detail: failed.State.String()})
+		}
 		return err
 	}
 

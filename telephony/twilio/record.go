@@ -70,7 +70,7 @@ func (p *Provider) StopRecording(ctx context.Context, providerCallID, recordingI
 	params := &api.UpdateCallRecordingParams{}
 	params.SetStatus("stopped")
 	err := p.updateRecording(ctx, "stop recording", providerCallID, recordingID, params)
-	if isGone(err) {
+	if isGone(err) || errors.Is(err, telephony.ErrCallState) { // 21220: it is not in progress
 		return nil
 	}
 	return err
