@@ -110,7 +110,8 @@ func TestOccurrencesWhereClocksChange(t *testing.T) {
 	t.Logf("zone, day, rule, ours, robfig's:\n%s", &table)
 }
 
-// zoneNames are those of the time zone database that Go has.
+// zoneNames are those of the time zone database that Go has, one of those that
+// mean the same clock.
 func zoneNames(t *testing.T) []string {
 	t.Helper()
 	r, err := zip.OpenReader(filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip"))
@@ -119,9 +120,11 @@ func zoneNames(t *testing.T) []string {
 	}
 	defer func() { _ = r.Close() }()
 	var names []string
+	seen := make(map[uint32]bool)
 	for _, f := range r.File {
-		if !strings.HasSuffix(f.Name, "/") {
+		if !strings.HasSuffix(f.Name, "/") && !seen[f.CRC32] {
 			names = append(names, f.Name)
+			seen[f.CRC32] = true
 		}
 	}
 	return names
@@ -132,6 +135,9 @@ func zoneNames(t *testing.T) []string {
 func TestEachStatedTimeHappensOnce(t *testing.T) {
 	rules := []string{"30 2 * * *", "0 * * * *", "15 1 * * SUN", "0 0 * * *", "*/20 0-3 * * *"}
 	begin, end := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC)
+	if !*thorough {
+		begin, end = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
 	zones, stated, skipped := 0, 0, 0
 	for _, name := range zoneNames(t) {
 		h := fnv.New32()
@@ -174,12 +180,10 @@ func TestEachStatedTimeHappensOnce(t *testing.T) {
 	t.Logf("%d zones, %d rules: %d occurrences, of which %d were shifted", zones, len(rules), stated, skipped)
 }
 
-// tick is how often a wallClock is looked at. Clocks are changed, and rules
-// state times, at whole ticks only.
-const tick = 5 * time.Minute
-
 // A wallClock is a zone's clock, as somebody sees it who looks at each tick.
+// Clocks are changed, and rules state times, at whole ticks only.
 type wallClock struct {
+	tick  time.Duration
 	start time.Time // midnight before what it shows at first
 	// at is when each reading from start comes, in Unix seconds: it is first
 	// shown then, or would be if clocks had not been put forward over it. 0: it is
@@ -189,7 +193,18 @@ type wallClock struct {
 
 func newClock(t *testing.T, loc *time.Location, begin, end time.Time) *wallClock {
 	t.Helper()
-	c := &wallClock{start: LocalOf(begin.In(loc)).wall.Truncate(24 * time.Hour)}
+	tick := 5 * time.Minute
+	for at := begin; at.Before(end); {
+		_, until := at.In(loc).ZoneBounds()
+		if until.IsZero() || until.After(end) {
+			break
+		}
+		if until.Sub(begin)%tick != 0 {
+			tick = time.Minute // Antarctica/Casey has done so at 00:01
+		}
+		at = until
+	}
+	c := &wallClock{tick: tick, start: LocalOf(begin.In(loc)).wall.Truncate(24 * time.Hour)}
 	for at := begin; at.Before(end); {
 		// All goes on evenly until the zone's clocks are changed.
 		_, until := at.In(loc).ZoneBounds()
@@ -219,11 +234,12 @@ func newClock(t *testing.T, loc *time.Location, begin, end time.Time) *wallClock
 
 // readings are the instants of all that a rule states, one call for each.
 func (c *wallClock) readings(r cronRule) []time.Time {
-	const hour, day = int(time.Hour / tick), 24 * int(time.Hour/tick)
+	hour, minutes := int(time.Hour/c.tick), int(c.tick/time.Minute)
+	day := 24 * hour
 	var all []int64
 	for n := range c.at {
-		wall := c.start.Add(time.Duration(n) * tick)
-		if r.hour&(1<<(n%day/hour)) == 0 || r.minute&(1<<(n%hour*int(tick/time.Minute))) == 0 || !r.on(wall) {
+		wall := c.start.Add(time.Duration(n) * c.tick)
+		if r.hour&(1<<(n%day/hour)) == 0 || r.minute&(1<<(n%hour*minutes)) == 0 || !r.on(wall) {
 			continue
 		}
 		if c.at[n] > 0 {
