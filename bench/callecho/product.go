@@ -57,15 +57,19 @@ func newProduct(url string, mode Mode) (*product, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &product{service: service, handler: service.Handler(), dir: dir, cancel: cancel}
 	events := service.Subscribe(ctx, 1<<16) // none is to be missed while a slow disk erases
-	p.readers.Go(func() {
-		for e := range events.C {
-			if mode == Restless && e.Type == call.EventState && e.State.Terminal() {
-				if err := service.Erase(ctx, e.CallID); err != nil {
-					fmt.Fprintln(os.Stderr, err) // its file is seen to be left
+	readers := 1
+	if mode == Restless {
+		readers = 8 // to erase is work for the disk
+	}
+	for range readers {
+		p.readers.Go(func() {
+			for e := range events.C {
+				if mode == Restless && e.Type == call.EventState && e.State.Terminal() {
+					p.erase(ctx, e.CallID)
 				}
 			}
-		}
-	})
+		})
+	}
 	return p, nil
 }
 
@@ -78,6 +82,17 @@ func (p *product) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprintf(w, `{"sid":%q,"account_sid":%q,"status":"completed"}`, strings.TrimSuffix(path.Base(r.URL.Path), ".json"), accountID)
+}
+
+// erase removes a call that has ended.
+func (p *product) erase(ctx context.Context, id string) {
+	_, err := p.service.Wait(ctx, id)
+	if err == nil {
+		err = p.service.Erase(ctx, id)
+	}
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, err) // the soak finds its memory
+	}
 }
 
 // close gives the calls no time: what they recorded is thrown away.
