@@ -353,7 +353,6 @@ func (t *trunk) intrude(after time.Duration) {
 // socket is a media stream, as the service sees it.
 type socket struct {
 	o      *owner
-	number int // of its owner's
 	closed bool
 }
 
@@ -363,7 +362,7 @@ func (s *socket) gone(orderly bool) {
 		return
 	}
 	s.closed = true
-	s.o.later(s.o.c.dice.soon()/10, func() { s.o.streamEnded(s, orderly) })
+	s.o.later(s.o.c.dice.soon()/10, func() { s.o.tell(input{kind: inStreamEnded, orderly: orderly}) })
 }
 
 // cut is when the service closes the stream, or dies.

@@ -25,7 +25,6 @@ type owner struct {
 	token     bool // has been given to the carrier, and was not used
 	session   bool // there has been a stream
 	link      *socket
-	links     int
 	expects   bool
 	streaming bool
 	move      *simMove
@@ -433,7 +432,8 @@ func (c *simCall) claimed() bool {
 }
 
 // answer tells the carrier what to do; see incoming, picked and moving. led is
-// the move that the carrier asks about, if it does.
+// the move that the carrier asks about, if it does: a question that is late must
+// not be taken for one about the next move.
 func (c *simCall) answer(p int, o *owner, q question, led *simMove) command {
 	w := c.w
 	if q == askIncoming && o == nil {
@@ -522,8 +522,7 @@ func (o *owner) attach() *socket {
 	if o.move != nil {
 		o.move.came = true
 	}
-	o.links++
-	s := &socket{o: o, number: o.links}
+	s := &socket{o: o}
 	before := o.link
 	o.link = s
 	if before != nil && !flaws.admitsAny {
@@ -550,11 +549,6 @@ func (o *owner) attach() *socket {
 		}
 	})
 	return s
-}
-
-// streamEnded is told of each stream, in their order.
-func (o *owner) streamEnded(_ *socket, orderly bool) {
-	o.tell(input{kind: inStreamEnded, orderly: orderly})
 }
 
 // serve lets the agent talk, and do what agents and hosts do meanwhile.

@@ -112,7 +112,7 @@ type tally struct {
 }
 
 // wantPairs is how many pairs of a state and an input are to be seen at least.
-const wantPairs = 100
+const wantPairs = 110
 
 // inputKinds is how many there are.
 const inputKinds = int(inRecovered) + 1
@@ -140,7 +140,7 @@ func (t *tally) add(u *tally) {
 
 // Whatever happens to a call, and to the process that has it, no rule is broken.
 func TestSimulation(t *testing.T) {
-	n := 6_000
+	n := 3_000
 	if *seeds > 0 {
 		n = *seeds
 	}
@@ -224,7 +224,7 @@ func (t *tally) judge(tb testing.TB) {
 
 // The same seed is the same world.
 func TestSimulationIsDeterministic(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		e := experiment{seed: seed, apply: apply}
 		a, _ := e.run()
 		b, _ := e.run()
@@ -238,7 +238,7 @@ func TestSimulationIsDeterministic(t *testing.T) {
 
 // What happens to one call changes nothing about another one.
 func TestSimulationNeighbours(t *testing.T) {
-	for seed := range uint64(2000) {
+	for seed := range uint64(300) {
 		if why := neighbours(seed, apply, flaws{}); why != nil {
 			t.Fatalf("seed %d: %v", seed, why)
 		}
@@ -266,7 +266,7 @@ func neighbours(seed uint64, apply reducer, flaws flaws) *violation {
 // The order of a carrier's reports does not matter to how a call ends, if they
 // come while it can still be told.
 func TestSimulationOrder(t *testing.T) {
-	for seed := range uint64(20_000) {
+	for seed := range uint64(4_000) {
 		if why := orders(seed, apply); why != nil {
 			t.Fatalf("seed %d: %v", seed, why)
 		}
