@@ -43,7 +43,7 @@ var rooms = map[string]struct {
 	"telephony/sim":                {[]string{"audio", "telephony"}, []string{"github.com/gorilla/websocket"}, "a simulated carrier shares no code with the adapters it tests"},
 	"call":                         {[]string{"audio", "telephony", "stream", "routing", "recording", "transcript"}, []string{"github.com/cenkalti/backoff"}, "where all of it meets; no carrier, no SDK"},
 	"call/calltest":                {[]string{"audio", "call", "telephony", "telephony/sim", "telephony/twilio", "telephony/plivo", "internal/memnet"}, []string{"github.com/google/go-cmp"}, "telephone networks for tests, one for each carrier's adapter"},
-	"call/callhttp":                {[]string{"call", "recording", "telephony", "transcript"}, []string{"github.com/danielgtaylor/huma"}, "the REST API over a service"},
+	"call/callhttp":                {[]string{"call", "recording", "stream", "telephony", "transcript"}, []string{"github.com/danielgtaylor/huma"}, "the REST API over a service"},
 	"call/dialplan":                {[]string{"call", "telephony/numbering"}, nil, "a policy by the numbering plans, for who wants to carry them"},
 	"call/schedule":                {[]string{"call", "internal/wallclock", "routing", "telephony"}, []string{"github.com/robfig/cron"}, "calls at times given in advance"},
 	"call/schedule/scheduletest":   {[]string{"call", "call/schedule", "routing"}, []string{"github.com/google/go-cmp"}, "judges stores of schedules"},
