@@ -48,8 +48,8 @@ func ExampleRouterFunc() {
 	// Output: receptionist [gold: database is gone] <nil>
 }
 
-// By day whoever knows the caller, or else has least to do; by night one agent.
-// Dropped calls cannot happen: the last one always answers.
+// By day whoever knows the caller, or else has least to do; by night one agent,
+// who takes every call that nobody else does.
 func ExampleDuring() {
 	week, err := routing.ParseWeek("Mon-Fri 09:00-18:00, Sat 10:00-14:00")
 	if err != nil {
