@@ -62,7 +62,7 @@ func (s *Service) invite(ctx context.Context, inv Invitation) (Ticket, error) {
 		Metadata: inv.Metadata,
 		Options:  inv.Options,
 		Route:    "invitation",
-	})
+	}, nil)
 	if err != nil {
 		return Ticket{}, err
 	}

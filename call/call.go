@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/recording"
+	"github.com/switchboard-voice/switchboard/routing"
 	"github.com/switchboard-voice/switchboard/telephony"
 	"github.com/switchboard-voice/switchboard/transcript"
 )
@@ -49,6 +50,8 @@ type Call struct {
 	Options Options `json:"options"`
 	// Route is why this agent has the call, on an inbound call.
 	Route string `json:"route,omitempty"`
+	// Routing is what each policy that was asked has said, in order.
+	Routing []routing.Step `json:"routing,omitempty"`
 	// AnsweredBy is who picked up, where machine detection was asked for.
 	AnsweredBy telephony.AnsweredBy `json:"answered_by,omitempty"`
 	// OnHold tells that the caller is on hold.
@@ -144,6 +147,7 @@ func (c *Call) Clone() *Call {
 	d.Context = maps.Clone(c.Context)
 	d.Metadata = maps.Clone(c.Metadata)
 	d.Transcript = slices.Clone(c.Transcript)
+	d.Routing = slices.Clone(c.Routing)
 	d.CarrierRecordings = slices.Clone(c.CarrierRecordings)
 	d.Metrics.Leftover = slices.Clone(c.Metrics.Leftover)
 	d.Life = slices.Clone(c.Life)

@@ -163,7 +163,7 @@ func (s *Service) serveInsecure(w http.ResponseWriter, r *http.Request, provider
 		http.Error(w, "no such stream", http.StatusForbidden)
 		return
 	}
-	l, err := s.receive(r.Context(), provider, Call{AgentID: agentID, Route: "insecure stream", Options: s.inboundOptions()})
+	l, err := s.receive(r.Context(), provider, Call{AgentID: agentID, Route: "insecure stream", Options: s.inboundOptions()}, nil)
 	if err != nil {
 		s.counts.refused.Add(1)
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)

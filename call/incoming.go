@@ -37,7 +37,7 @@ func (s *Service) incoming(ctx context.Context, provider Provider, e telephony.E
 	d, err := s.route(ctx, provider, e)
 	if err != nil {
 		s.counts.refused.Add(1)
-		s.log.Warn("inbound call not routed", "to", e.To, "err", err)
+		s.log.Warn("inbound call not routed", "to", e.To, "err", err, "trace", routing.TraceOf(err))
 		return &telephony.Answer{Reject: telephony.RejectRefused}
 	}
 	for _, err := range d.Failed {
@@ -50,8 +50,9 @@ func (s *Service) incoming(ctx context.Context, provider Provider, e telephony.E
 		To:             e.To,
 		Context:        d.Context,
 		Route:          d.Reason,
+		Routing:        d.Trace,
 		Options:        s.inboundOptions(),
-	})
+	}, d.Lease)
 	if err != nil {
 		s.counts.refused.Add(1)
 		s.log.Warn("inbound call turned away", "err", err)
@@ -83,10 +84,13 @@ func (s *Service) inboundOptions() Options {
 	}
 }
 
-// receive makes a call of what has come in, which c describes.
-func (s *Service) receive(ctx context.Context, provider Provider, c Call) (*live, error) {
+// receive makes a call of what has come in, which c describes. Lease is the load
+// that it is to its agent, to be given back when it is over, or does not come
+// about; may be nil.
+func (s *Service) receive(ctx context.Context, provider Provider, c Call, lease routing.Lease) (*live, error) {
 	agent, ok := s.cfg.Agents[c.AgentID]
 	if !ok {
+		s.release(lease)
 		return nil, fmt.Errorf("%w: %q", ErrUnknownAgent, c.AgentID)
 	}
 	c.ID = "call_" + newID()
@@ -96,8 +100,10 @@ func (s *Service) receive(ctx context.Context, provider Provider, c Call) (*live
 	first := life{Direction: telephony.Inbound, Dial: dialAccepted, Leg: c.ProviderCallID}
 	l := s.newLive(c.Clone(), first, provider, agent)
 	if err := s.admit(l); err != nil {
+		s.release(lease)
 		return nil, err
 	}
+	l.lease = lease
 	key := legKey{c.Provider, c.ProviderCallID}
 	if c.ProviderCallID != "" && !s.bind(l, key) {
 		l.abandon()
@@ -208,5 +214,15 @@ func (l *live) pickedUpBy(who telephony.AnsweredBy) {
 	})
 	if news {
 		l.emit(Event{Type: EventAnsweredBy, Name: string(who)})
+	}
+}
+
+// release gives back the load that a call was to its agent.
+func (s *Service) release(lease routing.Lease) {
+	if lease == nil {
+		return
+	}
+	if err := contain(func() error { lease.Release(); return nil }); err != nil {
+		s.log.Error("router's lease panicked", "err", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/switchboard-voice/switchboard/routing"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
@@ -48,6 +49,8 @@ type live struct {
 	final     *Call // the record in it
 
 	writer recordWriter
+
+	lease routing.Lease // what the call is to its agent's load; nil: nothing
 
 	failedOver bool // the backup has the call; owned by dial
 

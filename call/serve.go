@@ -115,5 +115,8 @@ func (l *live) handOver(agentID string) error {
 	l.serve(t)
 	l.mu.Unlock()
 	l.emit(Event{Type: EventAgentChange, Name: agentID})
+	if l.lease != nil {
+		return contain(func() error { l.lease.Move(agentID); return nil })
+	}
 	return nil
 }

@@ -266,6 +266,7 @@ func (s *Service) register(l *live) {
 
 // dismiss gives up the room of a call.
 func (s *Service) dismiss(l *live) {
+	s.release(l.lease)
 	s.mu.Lock()
 	delete(s.live, l.id)
 	if leg := l.leg; leg != (legKey{}) && s.legs[leg] == l {
