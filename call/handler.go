@@ -29,7 +29,7 @@ const (
 //	webhook/{provider}/status/{id}   how a call goes on; also without an id
 //	webhook/{provider}/machine/{id}  who picked up
 //	webhook/{provider}/next/{id}     a call has left its stream: what to do?
-//	webhook/{provider}/back/{id}     nobody else could be reached: what to do?
+//	webhook/{provider}/back/{id}/{n} nobody else could be reached: what to do?
 //	webhook/{provider}/recording/{id} how a recording of the carrier's goes on
 //	webhook/{provider}/stream/{id}   how the media stream goes on
 //	ws/stream/{token}                the media stream itself
@@ -51,7 +51,8 @@ func (s *Service) Handler() http.Handler {
 		}
 		part := strings.Split(path, "/")
 		switch {
-		case len(part) >= 3 && len(part) <= 4 && part[0] == "webhook":
+		case len(part) >= 3 && len(part) <= 4 && part[0] == "webhook",
+			len(part) == 5 && part[0] == "webhook" && part[2] == "back":
 			s.serveWebhook(w, r, path, part)
 		case len(part) == 2 && part[0] == "ws" && part[1] == "stream":
 			s.serveBrowser(w, r)
@@ -109,9 +110,12 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 
 	ctx, cancel := context.WithTimeout(r.Context(), webhookTimeout)
 	defer cancel()
-	id := ""
-	if len(part) == 4 {
+	id, number := "", ""
+	if len(part) >= 4 {
 		id = part[3]
+	}
+	if len(part) == 5 {
+		number = part[4]
 	}
 	var answer *telephony.Answer
 	switch part[2] {
@@ -119,8 +123,10 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 		answer = s.incoming(ctx, provider, event)
 	case "answer":
 		answer = s.picked(ctx, provider, id, event)
-	case "next", "back":
-		answer = s.moving(ctx, provider, id, part[2] == "back", event)
+	case "next":
+		answer = s.moving(ctx, provider, id, event, func(l *live) *telephony.Answer { return l.next(ctx, event) })
+	case "back":
+		answer = s.moving(ctx, provider, id, event, func(l *live) *telephony.Answer { return l.back(ctx, number, event) })
 	case "recording":
 		answer = s.recorded(ctx, provider, id, event)
 	case "status", "machine", "stream":

@@ -143,7 +143,7 @@ func (s *Service) picked(ctx context.Context, provider Provider, id string, e te
 
 // moving answers a carrier that asks what to do with a call that has left its
 // stream: now that it has, or when the caller has come back.
-func (s *Service) moving(ctx context.Context, provider Provider, id string, back bool, e telephony.Event) *telephony.Answer {
+func (s *Service) moving(ctx context.Context, provider Provider, id string, e telephony.Event, answer func(l *live) *telephony.Answer) *telephony.Answer {
 	l := s.find(id)
 	if l == nil || l.carrier().Name() != provider.Name() {
 		return hangUp
@@ -151,10 +151,7 @@ func (s *Service) moving(ctx context.Context, provider Provider, id string, back
 	if e.Status.Final() {
 		return s.reported(ctx, provider, id, e) // the caller has hung up
 	}
-	if back {
-		return l.back(ctx, e)
-	}
-	return l.next(ctx, e)
+	return answer(l)
 }
 
 // answer tells the carrier to open the media stream.

@@ -332,6 +332,7 @@ func (t *turn) dialed(leg, request string) {
 	t.adopt(leg, request)
 	if t.State >= Ending {
 		if first { // it was given up while the request was on its way
+			t.Settled = false // there is a call after all
 			t.do(doHangup)
 			t.start(timerSettle, settleWait)
 		}
@@ -552,6 +553,9 @@ func (t *turn) fired(which timer) {
 			t.end(NoMedia, "")
 		}
 	case timerAway:
+		if t.State >= Ending {
+			return
+		}
 		switch t.Away {
 		case awayTrying: // it has rung for as long as it may: they are talking
 			t.Away = awayForGood

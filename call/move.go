@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 // move is a caller's way off the stream, from when the carrier is asked until
 // the caller is in good hands, or back.
 type move struct {
+	number int // of the call's moves
 	name   string
 	away   away
 	wait   time.Duration // bounds it, if it is not for good
@@ -26,6 +28,7 @@ type move struct {
 	stream bool // the answer ends with a new stream
 	came   bool // which is there
 	back   bool // whom the caller was led to was not reached: a stream is next
+	void   bool // the carrier has refused: it is over when the call's life has taken note
 
 	asked  chan struct{} // closed when the carrier asks what to do
 	known  bool          // asked is closed
@@ -135,7 +138,7 @@ func (l *live) transfer(ctx context.Context, to Transfer) error {
 		away: awayTrying,
 		wait: timeout + moveSlack,
 		answer: telephony.Answer{Dial: &telephony.DialAnswer{
-			To: to.To, CallerID: to.CallerID, Timeout: timeout, ResultURL: l.webhook("back"),
+			To: to.To, CallerID: to.CallerID, Timeout: timeout,
 		}},
 	}, l.webhook("next"))
 }
@@ -240,8 +243,11 @@ func (l *live) depart(ctx context.Context, redirector telephony.Redirector, m *m
 	defer cancel()
 	err := contain(func() error { return redirector.Redirect(asking, l.snapshot().ProviderCallID, url) })
 	if err != nil && !l.obeyed(m, err) {
+		l.mu.Lock()
+		m.void = true
+		l.mu.Unlock()
+		_ = l.ask(context.WithoutCancel(ctx), input{kind: inLeaveFailed}) // fails if the call is over
 		l.endMove(m)
-		l.tell(input{kind: inLeaveFailed})
 		return err
 	}
 	l.emit(Event{Type: EventMove, Name: m.name})
@@ -269,6 +275,11 @@ func (l *live) startMove(m *move) error {
 		return fmt.Errorf("call is %v: %w", l.record.State, telephony.ErrCallState)
 	case l.move != nil:
 		return fmt.Errorf("caller is away (%s): %w", l.move.name, telephony.ErrCallState)
+	}
+	l.moves++
+	m.number = l.moves
+	if m.answer.Dial != nil {
+		m.answer.Dial.ResultURL = l.webhook("back") + "/" + strconv.Itoa(m.number)
 	}
 	l.move = m
 	return nil
@@ -324,7 +335,7 @@ func (l *live) next(ctx context.Context, e telephony.Event) *telephony.Answer {
 	l.mu.Lock()
 	m := l.move
 	switch {
-	case m == nil:
+	case m == nil || m.void:
 		l.mu.Unlock()
 		return l.replace(ctx, e)
 	case m.back: // and the stream that was to come has broken
@@ -369,11 +380,16 @@ func (l *live) isExpecting() bool {
 	return l.expects && l.record.State < Ending
 }
 
-// back answers a carrier whom the caller has come back from.
-func (l *live) back(ctx context.Context, e telephony.Event) *telephony.Answer {
+// back answers a carrier that has done what move said, when it is asked about
+// that: an old question, which comes again, is about another one.
+func (l *live) back(ctx context.Context, number string, e telephony.Event) *telephony.Answer {
 	l.mu.Lock()
 	m := l.move
-	if m == nil || m.away != awayTrying || e.Dialed == telephony.StatusCompleted {
+	if m != nil && strconv.Itoa(m.number) != number {
+		l.mu.Unlock()
+		return nothing
+	}
+	if m == nil || m.void || m.away != awayTrying || e.Dialed == telephony.StatusCompleted {
 		l.mu.Unlock()
 		return hangUp // they have talked
 	}
@@ -422,6 +438,7 @@ func (l *live) moved(before life) (back bool, why string) {
 			m.tell(ErrEnded)
 		}
 		l.move = nil
+	case m.void: // whoever began it ends it
 	case now.Away == awayForGood && now.Stream == streamGone:
 		m.tell(nil)
 	case now.Away == awayBack:

@@ -43,6 +43,7 @@ type live struct {
 	expects   bool  // the carrier has been told to open another stream
 	away      away  // as in life
 	streaming bool  // the caller is on the stream
+	moves     int   // how many there were
 	move      *move // under way
 	over      bool  // nothing of the call may begin any more
 	last      Event // announces the terminal state

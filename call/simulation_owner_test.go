@@ -62,6 +62,7 @@ type simMove struct {
 	wait   time.Duration
 	came   bool
 	known  bool // the carrier has asked
+	void   bool
 	back   bool // nobody else was reached
 }
 
@@ -455,7 +456,7 @@ func (c *simCall) answer(p int, o *owner, q question, led *simMove) command {
 	case askNext:
 		return o.next()
 	case askBack:
-		if o.move == nil || o.move.away != awayTrying || o.move != led {
+		if o.move == nil || o.move.void || o.move.away != awayTrying || o.move != led {
 			return commandHangup
 		}
 		o.move.back = true
@@ -479,7 +480,7 @@ func (o *owner) streamAnswer() command {
 // next is live.next.
 func (o *owner) next() command {
 	m := o.move
-	if m == nil {
+	if m == nil || m.void {
 		o.take(input{kind: inStreamLost, leg: o.c.trunk.leg, request: o.c.trunk.request, status: telephony.StatusInProgress})
 		if !o.expects {
 			return commandHangup
@@ -614,10 +615,8 @@ func (o *owner) depart(kind int) {
 		if m.known {
 			return
 		}
-		if o.move == m {
-			o.move = nil
-		}
-		o.tell(input{kind: inLeaveFailed})
+		m.void = true
+		o.tell(input{kind: inLeaveFailed}) // and the move is over when that is taken
 	}
 	unknown := func() { // live.obeyed
 		o.later(proofWait, func() {
