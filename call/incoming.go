@@ -43,6 +43,11 @@ func (s *Service) incoming(ctx context.Context, provider Provider, e telephony.E
 	for _, err := range d.Failed {
 		s.log.Warn("router failed", "err", err)
 	}
+	if d.Reject != telephony.RejectNone {
+		s.release(d.Lease)
+		s.counts.refused.Add(1)
+		return &telephony.Answer{Reject: d.Reject}
+	}
 	l, err := s.receive(ctx, provider, Call{
 		AgentID:        d.AgentID,
 		ProviderCallID: e.ProviderCallID,

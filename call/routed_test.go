@@ -2,12 +2,14 @@ package call_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/routing"
+	"github.com/switchboard-voice/switchboard/telephony"
 	"github.com/switchboard-voice/switchboard/telephony/sim"
 )
 
@@ -77,4 +79,25 @@ func TestLoadOfRoutedCalls(t *testing.T) {
 			t.Errorf("after all loads are %d and %d", first, second)
 		}
 	})
+}
+
+// A router may turn callers away, with the busy tone or as if the number were not
+// in service.
+func TestCallersWhoAreRejected(t *testing.T) {
+	for reason, want := range map[telephony.RejectReason]error{
+		telephony.RejectBusy:    sim.ErrBusy,
+		telephony.RejectRefused: sim.ErrRejected,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOffice(t, hello(time.Second), func(c *call.Config) {
+				c.Router = routing.First(routing.ByNumber{"+12025550199": "agent"}, routing.Reject(reason))
+			})
+			if _, err := o.Phone("+12025550150").Call(t.Context(), ours); !errors.Is(err, want) {
+				t.Errorf("the caller got %v, want %v", err, want)
+			}
+			for c := range o.Calls(t.Context(), call.Filter{}) {
+				t.Errorf("there is a call: %v", c)
+			}
+		})
+	}
 }

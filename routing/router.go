@@ -13,6 +13,7 @@ package routing
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/telephony"
@@ -38,9 +39,11 @@ func (r *Request) at() time.Time {
 	return r.At
 }
 
-// Decision says who answers.
+// Decision says who answers, or that nobody does.
 type Decision struct {
 	AgentID string
+	// Reject, if it is set instead of AgentID, turns the caller away: see [Reject].
+	Reject telephony.RejectReason
 	// Reason is why, for people: "number +1202*****00", "default".
 	Reason string
 	// Context is added to the call's context for the agent; may be nil.
@@ -80,3 +83,24 @@ func (a Always) Route(context.Context, *Request) (Decision, error) {
 }
 
 func (a Always) policy() string { return "default" }
+
+// Reject turns every caller away who comes to it, with the busy tone or as if the
+// number were not in service: behind ByCaller, those who are not welcome; at the
+// end of a First, those for whom there is nobody.
+type Reject telephony.RejectReason
+
+// Route rejects, with the reason "rejected".
+func (r Reject) Route(context.Context, *Request) (Decision, error) {
+	return Decision{Reject: telephony.RejectReason(r), Reason: "rejected"}, nil
+}
+
+// Validate reports a reason that is none.
+func (r Reject) Validate() error {
+	switch telephony.RejectReason(r) {
+	case telephony.RejectBusy, telephony.RejectRefused:
+		return nil
+	}
+	return fmt.Errorf("routing: %d is no reason to reject", r)
+}
+
+func (r Reject) policy() string { return "reject" }

@@ -149,7 +149,7 @@ func consult(ctx context.Context, r Router, req *Request) (d Decision, err error
 		}
 	}()
 	d, err = r.Route(ctx, req)
-	if err == nil && d.AgentID == "" {
+	if err == nil && d.AgentID == "" && d.Reject == telephony.RejectNone {
 		release(d.Lease)
 		return Decision{}, errNobody
 	}
