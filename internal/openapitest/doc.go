@@ -1,5 +1,6 @@
-// Package openapitest checks what the Twilio adapter sends, and the replies that
-// its tests answer with, against Twilio's public OpenAPI description
+// Package openapitest checks what the Twilio adapter sends, the replies that
+// its tests answer with and those of the simulated carrier, against Twilio's public
+// OpenAPI description
 // (github.com/twilio/twilio-oai).
 //
 // The description is not part of this project. The environment variable

@@ -67,10 +67,12 @@ func exists(name string) bool { _, err := os.Stat(name); return err == nil }
 
 type exchange struct {
 	Name, Method, Path string
-	Response           struct {
-		Status int
-		Body   json.RawMessage
-	}
+	Response           response
+}
+
+type response struct {
+	Status int
+	Body   json.RawMessage
 }
 
 // captured returns the replies with which the adapter is tested, by name.
