@@ -37,7 +37,7 @@ type owner struct {
 
 	dialing, checking, finding int  // requests that are under way
 	dialed                     int  // of apply's
-	finds, hangups             int  // requests of this owner's that have left
+	hangups                    int  // requests of this owner's that have left
 	sought                     bool // it has been searched for since the end began
 	searched                   bool // a search since the end began has found nothing
 	lastStep                   step

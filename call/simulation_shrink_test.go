@@ -52,7 +52,8 @@ func shrink(tapes [][]uint16, breaks func([][]uint16) bool) [][]uint16 {
 		before = weight(tapes)
 		for i := range tapes {
 			for n := len(tapes[i]); n > 0; n /= 2 { // cut off the end
-				for len(tapes[i]) >= n && attempt(i, tapes[i][:len(tapes[i])-n]) {
+				for shorter := true; shorter; {
+					shorter = len(tapes[i]) >= n && attempt(i, tapes[i][:len(tapes[i])-n])
 				}
 			}
 			for n := max(1, len(tapes[i])/2); n > 0; n /= 2 {

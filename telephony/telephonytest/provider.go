@@ -231,13 +231,9 @@ func dialsOnce(t testing.TB, c Carrier) {
 }
 
 func dialNotSent(t testing.TB, c Carrier) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close() // nobody is there now
-	_, err = c.New(t, "http://"+address).Dial(t.Context(), request())
+	gone := httptest.NewServer(nil)
+	gone.Close() // nobody is there now
+	_, err := c.New(t, gone.URL).Dial(t.Context(), request())
 	if telephony.OutcomeOf(err) != telephony.NotSent || !errors.Is(err, telephony.ErrUnavailable) {
 		t.Errorf("%v; want an outcome of NotSent, and ErrUnavailable", err)
 	}

@@ -113,7 +113,7 @@ func (s *sink) run() {
 }
 
 // read reads what is new. It reports whether there was anything.
-func (s *sink) read(buf []byte, all bool) (any bool) {
+func (s *sink) read(buf []byte, all bool) (found bool) {
 	sides := make([][]byte, len(s.cutters))
 	pcm := make([]int16, len(buf)/s.tape.Width())
 	for {
@@ -131,9 +131,9 @@ func (s *sink) read(buf []byte, all bool) (any bool) {
 			if s.tape.Closed() && s.pos >= s.tape.Ready() {
 				s.leap(s.pos)
 			}
-			return any
+			return found
 		}
-		any = true
+		found = true
 		s.pos += int64(n)
 		for i := range sides {
 			sides[i] = side(sides[i][:0], buf[:n*s.tape.Width()], i, len(sides), s.info.Format.Encoding.SampleBytes())

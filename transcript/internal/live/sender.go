@@ -15,7 +15,7 @@ const (
 	soft      = 400 // RMS
 	quietest  = 300 * time.Millisecond
 	quiet     = 100 * time.Millisecond
-	lastMin   = time.Minute      // of a stream's life: it may end between words
+	lastPart  = time.Minute      // of a stream's life: it may end between words
 	lastBreak = 10 * time.Second // and here in any pause
 )
 
@@ -166,7 +166,7 @@ func (o *sender) mask(p []byte) {
 // mayEnd reports whether a stream of such an age had better end after p.
 func (o *sender) mayEnd(p []byte, age time.Duration) bool {
 	left := o.session.cfg.Life - age
-	if left > lastMin {
+	if left > lastPart {
 		return false
 	}
 	o.pcm = audio.AppendDecode(o.pcm[:0], o.session.cfg.Info.Format.Encoding, p)
