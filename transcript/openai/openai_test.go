@@ -115,10 +115,16 @@ func TestWordsAreKeptWhateverHappens(t *testing.T) {
 	for seed := range uint64(40 / fewer) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 3))
-			s := &server{faults: func(n int) faults {
-				f := faults{slow: time.Duration(r.IntN(400)) * time.Millisecond, cut: r.IntN(9) == 0}
-				if n%2 == 1 && r.IntN(3) == 0 {
+			failures := 0 // fewer than an utterance is tried, lest one be lost
+			s := &server{faults: func(int) faults {
+				f := faults{slow: time.Duration(r.IntN(400)) * time.Millisecond}
+				switch fails := failures < tries-1 && r.IntN(3) == 0; {
+				case fails && r.IntN(2) == 0:
 					f.status = http.StatusServiceUnavailable
+					failures++
+				case fails:
+					f.cut = true
+					failures++
 				}
 				return f
 			}}
