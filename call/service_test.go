@@ -6,6 +6,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -102,7 +103,11 @@ func (o *office) check(c *call.Call, state call.State, cause call.Cause, passed 
 	if c.State != state || c.Cause != cause {
 		o.t.Errorf("call ended %v, %q (%s); want %v, %q", c.State, c.Cause, c.Detail, state, cause)
 	}
-	if diff := cmp.Diff(passed, o.states(c.ID)); diff != "" {
+	states := o.states(c.ID)
+	if !slices.Contains(states, call.Connecting) { // the answer may overtake the reply to the dial
+		passed = slices.DeleteFunc(slices.Clone(passed), func(s call.State) bool { return s == call.Connecting })
+	}
+	if diff := cmp.Diff(passed, states); diff != "" {
 		o.t.Errorf("states (-want +got):\n%s", diff)
 	}
 	stored, err := o.Call(o.t.Context(), c.ID)
