@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -329,6 +328,3 @@ func mustOpen(t testing.TB, address string) *Store {
 	})
 	return s
 }
-
-// posix tells whether files have permissions here.
-const posix = runtime.GOOS != "windows"
