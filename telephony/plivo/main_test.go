@@ -12,7 +12,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	testAccount = "MAXXXXXXXXXXXXXXXXXX"
+	testAccount = "MAXXXXXXXXXXXXXXXXXX" // as the captured messages have it
 	testToken   = "Y2Q2ZDgxZmY5YWRiOTI5YmQ1Njg0MTAxZWIyOTc4"
 	testCall    = "4e2f1a3c-1b2d-4c5e-8f90-123456789abc"
 	testRequest = "7a1d2c3e-4f50-4a6b-8c7d-0123456789ab"

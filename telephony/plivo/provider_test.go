@@ -19,7 +19,7 @@ func TestValidateNamesTheFieldToMend(t *testing.T) {
 		want   string // in the error; empty for none
 	}{
 		{"as it should be", func(*Provider) {}, ""},
-		{"a subaccount", func(p *Provider) { p.AuthID = "SAXXXXXXXXXXXXXXXXXX" }, ""},
+		{"a subaccount", func(p *Provider) { p.AuthID = "SANTQ2YJVHYTE4MZLKNJ" }, ""},
 		{"a base URL on loopback", func(p *Provider) { p.BaseURL = "http://127.0.0.1:8080/api" }, ""},
 		{"another name", func(p *Provider) { p.ProviderName = "plivo-eu" }, ""},
 		{"linear audio", func(p *Provider) { p.Format = audio.Format{Encoding: audio.PCM16, Rate: 16000} }, ""},
