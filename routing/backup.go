@@ -9,7 +9,7 @@ import (
 // Backup asks Router. If the agent whom that names has no room, the call goes to
 // this agent's backup, and if that one has none to the backup's, and so on. It
 // has no opinion when none has room, or Router has none. Router must not count
-// calls at the same Staff.
+// calls at the same Staff. A call that is rejected needs no room.
 type Backup struct {
 	Router Router // needed
 	Staff  *Staff // needed
@@ -25,6 +25,9 @@ func (p Backup) Route(ctx context.Context, req *Request) (Decision, error) {
 	d, ok := q.ask(ctx, p.Router, req)
 	if !ok {
 		return Decision{}, q.err()
+	}
+	if d.AgentID == "" { // rejected
+		return d, nil
 	}
 	agent := d.AgentID
 	for range len(p.For) + 1 { // backups may go round in a circle

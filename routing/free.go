@@ -3,7 +3,8 @@ package routing
 import "context"
 
 // IfFree asks a router, and has no opinion if the agent it names has no room.
-// Otherwise the call counts; the router must not count it at the same staff.
+// Otherwise the call counts; the router must not count it at the same staff. One
+// that is rejected needs no room.
 func IfFree(s *Staff, r Router) Router { return ifFree{r, s} }
 
 type ifFree struct {
@@ -16,6 +17,9 @@ func (p ifFree) Route(ctx context.Context, req *Request) (Decision, error) {
 	d, ok := q.ask(ctx, p.router, req)
 	if !ok {
 		return Decision{}, q.err()
+	}
+	if d.AgentID == "" { // rejected
+		return d, nil
 	}
 	l, err := p.staff.Take(d.AgentID)
 	if err != nil {

@@ -150,6 +150,38 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// Whoever is turned away needs nobody who has room, and takes nobody's.
+func TestRejection(t *testing.T) {
+	reject := routing.Reject(telephony.RejectBusy)
+	tests := []struct {
+		name   string
+		router func(*routing.Staff) routing.Router
+		reason string
+	}{
+		{"as it is", func(*routing.Staff) routing.Router { return reject }, "rejected"},
+		{"if free", func(s *routing.Staff) routing.Router { return routing.IfFree(s, reject) }, "rejected"},
+		{"with a backup", func(s *routing.Staff) routing.Router {
+			return routing.Backup{reject, s, map[string]string{"": "ann"}}
+		}, "rejected"},
+		{"as overflow", func(s *routing.Staff) routing.Router {
+			s.Set("front", routing.Availability{Busy: true})
+			return routing.Overflow{routing.Always("ann"), reject, s, "front"}
+		}, "rejected, overflow of front"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := full("")
+			d, err := routing.First(fails(routing.ErrNoRoute), tt.router(s), routing.Always("last")).Route(t.Context(), call)
+			if err != nil || d.Reject != telephony.RejectBusy || d.AgentID != "" || d.Reason != tt.reason || d.Lease != nil {
+				t.Errorf("Route: %+v, %v", d, err)
+			}
+			if last := d.Trace[len(d.Trace)-1]; last != (routing.Step{Policy: "reject", Said: "rejected"}) {
+				t.Errorf("the last step is %+v", last)
+			}
+		})
+	}
+}
+
 func TestTraceNamesRoutersOfTheHost(t *testing.T) {
 	d, err := routing.First(answers(routing.Decision{AgentID: "a", Reason: "r"}, nil)).Route(t.Context(), call)
 	if want := []routing.Step{{Policy: "routing.RouterFunc", AgentID: "a", Said: "r"}}; err != nil || !cmp.Equal(d.Trace, want) {
@@ -243,12 +275,15 @@ func TestValidate(t *testing.T) {
 			&routing.Weighted{Shares: []routing.Share{{"a", 1}}},
 			routing.Within(time.Second, routing.Backup{desk, staff, map[string]string{"a": "b"}}),
 			routing.Overflow{desk, desk, staff, "g"},
+			routing.Reject(telephony.RejectBusy),
+			routing.Reject(telephony.RejectRefused),
 		), ""},
 		{"a pattern that is empty", bad, "pattern is empty"},
 		{"a pattern without an agent", routing.ByPattern{{"+1*", ""}}, "no agent"},
 		{"least busy of nobody", routing.LeastBusy{staff, nil}, "no agents"},
 		{"least busy without a staff", routing.LeastBusy{nil, []string{"a"}}, "no Staff"},
 		{"the same agent twice", routing.FirstFree{staff, []string{"a", "a"}}, "twice"},
+		{"a rejection without a reason", routing.Reject(telephony.RejectNone), "no reason"},
 		{"weights of nobody", new(routing.Weighted), "zero"},
 		{"weight of no agent", &routing.Weighted{Shares: []routing.Share{{"", 1}}}, "no agent"},
 		{"sticky without a lookup", routing.Sticky{}, "nil"},

@@ -12,7 +12,7 @@ import (
 type Step struct {
 	// Policy is its name: "number", "hours", "least busy"; see [Named].
 	Policy string `json:"policy"`
-	// AgentID is whom it named; empty if it had no opinion, or failed.
+	// AgentID is whom it named; empty if it rejected, had no opinion, or failed.
 	AgentID string `json:"agent_id,omitempty"`
 	// Said is its reason, or why it named nobody. It holds no telephone number.
 	Said string `json:"said"`
