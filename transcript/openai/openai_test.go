@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -189,7 +191,7 @@ func TestServiceThatNeverAnswers(t *testing.T) {
 				t.Errorf("%+v", seg)
 			}
 		}
-		if st := tr.Stats(); st.Missed < 2*time.Minute || st.Failures == 0 || st.Calls != 1 {
+		if st := tr.Stats(); st.Missed < 2*time.Minute || st.Failures == 0 || st.Failures != st.Connections || st.Calls != 1 {
 			t.Errorf("counted %+v", st)
 		}
 	})
@@ -271,9 +273,10 @@ func recordingOf(t *testing.T, script livetest.Script, length time.Duration, cha
 			}
 		}
 	}
-	file := wav(frames, 8000)
-	file[22], file[32] = byte(channels), byte(2*channels)
-	file[28], file[29] = byte(16000*channels), byte(16000*channels>>8)
+	file, err := wav(frames, 8000, channels)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return file
 }
 
@@ -309,9 +312,26 @@ func TestRetranscribe(t *testing.T) {
 	t.Run("an error of the service", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &server{faults: func(int) faults { return faults{status: http.StatusForbidden} }}
-			segments, err := start(t, s).Retranscribe(t.Context(), transcript.Info{}, bytes.NewReader(stereo))
+			tr := start(t, s)
+			segments, err := tr.Retranscribe(t.Context(), transcript.Info{}, bytes.NewReader(stereo))
 			if !errors.Is(err, transcript.ErrAuth) || segments != nil {
 				t.Errorf("%v, %v", segments, err)
+			}
+			if st := tr.Stats(); st.Failures == 0 || st.Failures != st.Connections {
+				t.Errorf("counted %+v", st)
+			}
+		})
+	})
+	t.Run("a file that breaks off ends what was asked", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &server{faults: func(int) faults { return faults{slow: time.Hour} }}
+			broken := errors.New("disk is gone")
+			one := livetest.Script{{N: 5, At: time.Second, End: 1400 * time.Millisecond}}
+			file := recordingOf(t, one, 8*time.Second, 1)
+			began := time.Now()
+			segments, err := start(t, s).Retranscribe(t.Context(), transcript.Info{}, io.MultiReader(bytes.NewReader(file[:len(file)/2]), iotest.ErrReader(broken)))
+			if !errors.Is(err, broken) || segments != nil || time.Since(began) > 0 {
+				t.Errorf("%v, %v after %v", segments, err, time.Since(began))
 			}
 		})
 	})
@@ -389,10 +409,11 @@ func TestWriteFrameAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := livetest.Script(nil).Frame(audio.Inbound, 0)
-	s := sink.(interface{ WriteFrame(*audio.Frame) })
-	before := testing.AllocsPerRun(200, func() { s.WriteFrame(f) })
-	if before != 0 {
-		t.Errorf("%v allocations for a frame", before)
+	if n := testing.AllocsPerRun(200, func() {
+		sink.WriteFrame(f)
+		f.At += f.Duration()
+	}); n != 0 {
+		t.Errorf("%v allocations for a frame", n)
 	}
 	if err := sink.Close(t.Context()); err != nil {
 		t.Error(err)

@@ -23,12 +23,14 @@ func (r *requester) recording(ctx context.Context, file io.Reader, parallel int,
 	if !audio.SupportedRate(w.Rate()) {
 		return nil, fmt.Errorf("openai: %w: %v", transcript.ErrFormat, w.Format())
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	b := &batch{requester: r, ctx: ctx, cancel: cancel, places: make(chan struct{}, parallel)}
-	err = b.read(w, callerOnly)
+	if err := b.read(w, callerOnly); err != nil {
+		cancel(err)
+	}
 	b.wg.Wait()
-	if err := cmp.Or(b.err, err); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	return b.segments(), nil
@@ -38,18 +40,15 @@ func (r *requester) recording(ctx context.Context, file io.Reader, parallel int,
 type batch struct {
 	requester *requester
 	ctx       context.Context
-	cancel    context.CancelFunc
-	places    chan struct{} // for requests at once
+	cancel    context.CancelCauseFunc // with the first error
+	places    chan struct{}           // for requests at once
 	wg        sync.WaitGroup
 	heard     []*utterance // in the order in which they were cut
-
-	mu  sync.Mutex
-	err error // the first one
 }
 
 // read cuts the file into utterances and has them transcribed as it goes.
 func (b *batch) read(w *audio.WAVReader, callerOnly bool) error {
-	tracks := min(w.Channels(), 2)
+	tracks := w.Channels()
 	if callerOnly {
 		tracks = 1
 	}
@@ -62,15 +61,17 @@ func (b *batch) read(w *audio.WAVReader, callerOnly bool) error {
 		cutters[i] = c
 	}
 	all := make([]int16, audio.Samples(chunk, w.Rate())*w.Channels())
-	pcm := make([]int16, len(all)/w.Channels())
+	var one []int16
 	for {
 		n, err := w.ReadPCM(all)
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
+			return fmt.Errorf("openai: %w", err)
+		}
 		for i, c := range cutters {
-			for j := range n / w.Channels() {
-				pcm[j] = all[j*w.Channels()+i]
-			}
-			us := c.add(nil, pcm[:n/w.Channels()])
-			if err != nil {
+			one = side(one[:0], all[:n], i, w.Channels())
+			us := c.add(nil, one)
+			if ended {
 				us = c.flush(us, c.end())
 			}
 			for _, u := range us {
@@ -79,11 +80,8 @@ func (b *batch) read(w *audio.WAVReader, callerOnly bool) error {
 				}
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if ended {
 			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("openai: %w", err)
 		}
 	}
 }
@@ -93,19 +91,14 @@ func (b *batch) ask(u *utterance) error {
 	select {
 	case b.places <- struct{}{}:
 	case <-b.ctx.Done():
-		return b.ctx.Err()
+		return context.Cause(b.ctx)
 	}
 	b.heard = append(b.heard, u)
 	b.wg.Go(func() {
-		b.requester.hear(b.ctx, u)
-		<-b.places
-		if u.err == nil {
-			return
+		defer func() { <-b.places }()
+		if b.requester.hear(b.ctx, u); u.err != nil {
+			b.cancel(u.err)
 		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.err = cmp.Or(b.err, u.err)
-		b.cancel()
 	})
 	return nil
 }

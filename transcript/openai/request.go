@@ -3,7 +3,6 @@ package openai
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -11,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/transcript"
 	"github.com/switchboard-voice/switchboard/transcript/internal/live"
 )
@@ -36,7 +36,6 @@ func (r *requester) hear(ctx context.Context, u *utterance) {
 	defer func() { u.pcm = nil }()
 	for i := range tries {
 		if i > 0 {
-			r.counters.Failures.Add(1)
 			wait(ctx, i, u.err)
 		}
 		if cause := context.Cause(ctx); cause != nil {
@@ -44,8 +43,11 @@ func (r *requester) hear(ctx context.Context, u *utterance) {
 			return
 		}
 		u.result, u.err = r.ask(ctx, u)
-		var e *transcript.Error
-		if u.err == nil || errors.As(u.err, &e) && e.Final() {
+		if u.err == nil {
+			return
+		}
+		r.counters.Failures.Add(1)
+		if e, ok := errors.AsType[*transcript.Error](u.err); ok && e.Final() {
 			return
 		}
 	}
@@ -126,34 +128,28 @@ func (r *requester) form(u *utterance) (body []byte, contentType string, err err
 	for _, f := range fields {
 		err = errors.Join(err, w.WriteField(f[0], f[1]))
 	}
+	sound, serr := wav(u.pcm, u.rate, 1)
 	file, ferr := w.CreateFormFile("file", "call.wav")
-	if err = errors.Join(err, ferr); err != nil {
+	if err = errors.Join(err, serr, ferr); err != nil {
 		return nil, "", err
 	}
-	_, werr := file.Write(wav(u.pcm, u.rate))
+	_, werr := file.Write(sound)
 	err = errors.Join(werr, w.Close())
 	return b.Bytes(), w.FormDataContentType(), err
 }
 
-// wav is a WAV file of mono sound.
-func wav(pcm []int16, rate int) []byte {
+// wav is a WAV file.
+func wav(pcm []int16, rate, channels int) ([]byte, error) {
 	const header = 44
-	p := make([]byte, 0, header+2*len(pcm))
-	le := binary.LittleEndian
-	p = append(p, "RIFF"...)
-	p = le.AppendUint32(p, uint32(header-8+2*len(pcm)))
-	p = append(p, "WAVEfmt "...)
-	p = le.AppendUint32(p, 16)
-	p = le.AppendUint16(p, 1) // PCM
-	p = le.AppendUint16(p, 1) // channel
-	p = le.AppendUint32(p, uint32(rate))
-	p = le.AppendUint32(p, uint32(2*rate))
-	p = le.AppendUint16(p, 2)
-	p = le.AppendUint16(p, 16)
-	p = append(p, "data"...)
-	p = le.AppendUint32(p, uint32(2*len(pcm)))
-	for _, v := range pcm {
-		p = le.AppendUint16(p, uint16(v))
+	file := make(memory, header+2*len(pcm))
+	w, err := audio.NewWAVWriter(file, audio.Format{Encoding: audio.PCM16, Rate: rate}, channels)
+	if err != nil {
+		return nil, err
 	}
-	return p
+	return file, errors.Join(w.Write(pcm), w.Close())
 }
+
+// memory is a file as long as it is going to be.
+type memory []byte
+
+func (m memory) WriteAt(p []byte, at int64) (int, error) { return copy(m[at:], p), nil }

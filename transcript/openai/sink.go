@@ -112,12 +112,12 @@ func (s *sink) run() {
 	s.requester.counters.Late(s.tape.Dropped())
 }
 
-// read reads what is new. It reports whether there was anything.
-func (s *sink) read(buf []byte, all bool) (found bool) {
-	sides := make([][]byte, len(s.cutters))
-	pcm := make([]int16, len(buf)/s.tape.Width())
+// read reads what is new, as tape.Tape.Read does. It reports whether there was
+// anything.
+func (s *sink) read(buf []byte, whole bool) (found bool) {
+	var all, one []int16 // samples
 	for {
-		n, lost := s.tape.Read(buf, s.pos, all)
+		n, lost := s.tape.Read(buf, s.pos, whole)
 		hole := s.tape.Hole()
 		switch {
 		case lost:
@@ -135,18 +135,18 @@ func (s *sink) read(buf []byte, all bool) (found bool) {
 		}
 		found = true
 		s.pos += int64(n)
-		for i := range sides {
-			sides[i] = side(sides[i][:0], buf[:n*s.tape.Width()], i, len(sides), s.info.Format.Encoding.SampleBytes())
-			k := audio.Decode(pcm, s.info.Format.Encoding, sides[i])
-			s.queued(s.cutters[i].add(nil, pcm[:k]))
+		all = audio.AppendDecode(all[:0], s.info.Format.Encoding, buf[:n*s.tape.Width()])
+		for i, c := range s.cutters {
+			one = side(one[:0], all, i, len(s.cutters))
+			s.queued(c.add(nil, one))
 		}
 	}
 }
 
 // side takes the samples of one track out of those of all.
-func side(dst, all []byte, track, tracks, width int) []byte {
-	for i := track * width; i < len(all); i += tracks * width {
-		dst = append(dst, all[i:i+width]...)
+func side(dst, all []int16, track, tracks int) []int16 {
+	for i := track; i < len(all); i += tracks {
+		dst = append(dst, all[i])
 	}
 	return dst
 }
@@ -196,7 +196,6 @@ func (s *sink) ask() {
 // take tells what was heard, and all after it that has waited for it.
 func (s *sink) take(u *utterance) {
 	if u.err != nil {
-		s.requester.counters.Failures.Add(1)
 		s.err = cmp.Or(s.err, u.err)
 		if errors.Is(u.err, transcript.ErrAuth) {
 			s.cancel(u.err) // there is no use in going on
