@@ -21,9 +21,22 @@ type quality struct {
 	heldBack           int // samples, at most
 }
 
-// judge tries every pair of rates.
-func judge() (quality, error) {
-	q := quality{snr: math.Inf(1), alias: math.Inf(-1)}
+func perfect() quality { return quality{snr: math.Inf(1), alias: math.Inf(-1)} }
+
+// worst is the worse of two in each respect.
+func (q *quality) worst(p quality) {
+	q.snr = min(q.snr, p.snr)
+	q.ripple = max(q.ripple, p.ripple)
+	q.alias = max(q.alias, p.alias)
+	q.delay = max(q.delay, p.delay)
+	q.heldBack = max(q.heldBack, p.heldBack)
+}
+
+// judge tries every pair of rates. It returns the worst, and each pair.
+func judge() (quality, report.Table, error) {
+	all := perfect()
+	table := report.Table{Title: "Resampling, each pair of rates",
+		Header: []string{"From, Hz", "To, Hz", "SNR, dB", "Ripple, dB", "Alias, dB", "Delay, ms", "Held back, samples"}}
 	for _, from := range rates {
 		for _, to := range rates {
 			if from == to {
@@ -31,15 +44,29 @@ func judge() (quality, error) {
 			}
 			r, err := audio.NewResampler(from, to)
 			if err != nil {
-				return q, err
+				return all, table, err
 			}
+			q := perfect()
 			q.tones(r, from, to)
 			q.aliases(r, from, to)
 			q.pieces(r, from, to)
-			q.delay = max(q.delay, r.Delay())
+			q.delay = r.Delay()
+			table.Rows = append(table.Rows, []string{
+				fmt.Sprint(from), fmt.Sprint(to), fmt.Sprintf("%.1f", q.snr), fmt.Sprintf("%.4f", q.ripple),
+				decibels(q.alias), fmt.Sprintf("%.2f", q.delay.Seconds()*1e3), fmt.Sprint(q.heldBack),
+			})
+			all.worst(q)
 		}
 	}
-	return q, nil
+	return all, table, nil
+}
+
+// decibels of nothing at all are "none".
+func decibels(v float64) string {
+	if math.IsInf(v, -1) {
+		return "none"
+	}
+	return fmt.Sprintf("%.1f", v)
 }
 
 const loud = 30000
@@ -177,10 +204,10 @@ func resampleCases(from, to int) ([]measure.Case, error) {
 }
 
 // Resampling judges the resampler and compares its speed with a good one.
-func Resampling(s measure.Settings) ([]report.Goal, error) {
-	q, err := judge()
+func Resampling(s measure.Settings) ([]report.Goal, []report.Table, error) {
+	q, table, err := judge()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	goals := []report.Goal{{
 		Number: 10, What: "resampling between 8, 16, 24 and 48 kHz", Section: "resample",
@@ -192,7 +219,7 @@ func Resampling(s measure.Settings) ([]report.Goal, error) {
 	for _, pair := range [][2]int{{8000, 16000}, {16000, 8000}} {
 		cases, err := resampleCases(pair[0], pair[1])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		r := measure.Compare(s, cases...)
 		goals = append(goals, report.Goal{
@@ -205,5 +232,5 @@ func Resampling(s measure.Settings) ([]report.Goal, error) {
 				pair[0], pair[1], r[2].Median, times(r[2].RatioToFirst), r[3].Median, times(r[3].RatioToFirst)),
 		})
 	}
-	return goals, nil
+	return goals, []report.Table{table}, nil
 }

@@ -13,8 +13,9 @@ func (s *session) codec() error {
 }
 
 func (s *session) resample() error {
-	goals, err := micro.Resampling(s.micro)
+	goals, tables, err := micro.Resampling(s.micro)
 	s.goals(goals...)
+	s.report.Tables = append(s.report.Tables, tables...)
 	return err
 }
 
