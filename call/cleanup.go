@@ -105,7 +105,10 @@ func (l *live) waitForAgent(session *Session) error {
 }
 
 func (l *live) closeRecording(session *Session) error {
-	if session == nil || session.recorder == nil {
+	if session == nil {
+		return l.salvageRecording()
+	}
+	if session.recorder == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), recordingDeadline)
@@ -122,6 +125,33 @@ func (l *live) closeRecording(session *Session) error {
 	}
 	l.emit(event)
 	return err
+}
+
+// salvageRecording attaches what a process that ended during the call has left of
+// its recording, if the recorder can tell.
+func (l *live) salvageRecording() error {
+	c := l.snapshot()
+	salvager, ok := l.svc.cfg.Recorder.(recording.Salvager)
+	if !ok || !l.recovered || !c.Options.Record || c.Recording != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), recordingDeadline)
+	defer cancel()
+	kept, err := await(ctx, func() (recording.Recording, error) {
+		return salvager.Salvage(ctx, recording.Info{
+			CallID: l.id, Storage: c.Options.RecordStorage, StartedAt: c.CreatedAt,
+		})
+	})
+	switch {
+	case errors.Is(err, recording.ErrNotFound):
+		return nil // none had begun
+	case err != nil:
+		l.emit(Event{Type: EventRecording, Detail: err.Error()})
+		return err
+	}
+	l.update(func(c *Call) { c.Recording = &kept })
+	l.emit(Event{Type: EventRecording})
+	return nil
 }
 
 func (l *live) closeTranscript(session *Session) error {

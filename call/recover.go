@@ -13,7 +13,8 @@ import (
 // Recover takes up the calls that a service with the same store had when its
 // process ended. Call it once, before the first request is served. It dials
 // nothing: each call is looked up with its carrier, hung up if it still stands,
-// and brought to its terminal state in the background, where Wait finds it.
+// and brought to its terminal state in the background, where Wait finds it. What
+// is left of its recording is attached, if the recorder is a [recording.Salvager].
 //
 // The error tells of calls that could not be taken up; the others are.
 func (s *Service) Recover(ctx context.Context) error {
@@ -61,6 +62,7 @@ func (s *Service) takeUp(c *Call) (*live, error) {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownProvider, c.Provider)
 	}
 	l := s.newLive(c, past, provider, s.cfg.Agents[c.AgentID])
+	l.recovered = true
 	l.writer.version = c.Version
 	l.seq = c.Events
 	l.inbox <- delivery{input: input{kind: inRecovered}} // the inbox is empty

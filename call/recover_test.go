@@ -3,12 +3,16 @@ package call_test
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/recording"
 	"github.com/switchboard-voice/switchboard/telephony/sim"
 )
 
@@ -129,4 +133,49 @@ func (f *failing) Update(ctx context.Context, r *call.Call, e []call.Event) erro
 		return context.DeadlineExceeded
 	}
 	return f.Store.Update(ctx, r, e)
+}
+
+// What a killed process has left of a recording is attached to its call.
+func TestRecoveredCallKeepsItsRecording(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recorder := &recording.WAV{Storage: &recording.Dir{Path: t.TempDir()}}
+		store := call.NewMemoryStore()
+		left(t, store, 3, func(i int, c *call.Call) { c.Options.Record = i > 0 })
+		for _, id := range []string{"call_0000", "call_0001"} { // nobody had begun to record the third
+			halfRecorded(t, recorder, id, 3*time.Second)
+		}
+		o := newOffice(t, call.Echo, func(c *call.Config) { c.Store, c.Recorder = store, recorder })
+		if err := o.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[string]time.Duration{"call_0000": 0, "call_0001": 3 * time.Second, "call_0002": 0} {
+			c := o.wait(id)
+			if c.State != call.Completed || len(c.Metrics.Leftover) > 0 {
+				t.Errorf("%s ended %v, %q", id, c.State, c.Metrics.Leftover)
+			}
+			switch r := c.Recording; {
+			case want == 0 && r != nil:
+				t.Errorf("%s has the recording %+v", id, r)
+			case want > 0 && (r == nil || r.Duration != want || !r.Interrupted):
+				t.Errorf("%s has the recording %+v", id, r)
+			}
+		}
+	})
+}
+
+// halfRecorded leaves what a process does that is killed after d.
+func halfRecorded(t *testing.T, w *recording.WAV, id string, d time.Duration) {
+	t.Helper()
+	sink, err := w.Record(t.Context(), recording.Info{CallID: id, Format: audio.Telephone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := sink.Close(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(w.Storage.(*recording.Dir).Path, filepath.FromSlash(rec.Key))
+	if err := os.Rename(name, filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".part")); err != nil {
+		t.Fatal(err)
+	}
 }

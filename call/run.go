@@ -53,6 +53,7 @@ type live struct {
 
 	lease routing.Lease // what the call is to its agent's load; nil: nothing
 
+	recovered  bool // another process had the call; set before run
 	failedOver bool // the backup has the call; owned by dial
 
 	// Owned by run.

@@ -48,6 +48,16 @@ type Eraser interface {
 	Erase(ctx context.Context, rec Recording) error
 }
 
+// A Salvager is a Recorder that can bring back what a process that ended during a
+// call has left of its recording.
+type Salvager interface {
+	// Salvage returns the recording of the call with this CallID, in this Storage,
+	// that began at StartedAt or later, and makes it one that can be opened. One
+	// that was cut short is marked Interrupted. Nothing there is ErrNotFound. It is
+	// called when nobody records the call any more, and may be called again.
+	Salvage(ctx context.Context, info Info) (Recording, error)
+}
+
 // Sink takes the audio of one call while it is recorded.
 //
 // WriteFrame is called from one goroutine, the media path: it neither blocks

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
 )
@@ -118,5 +119,73 @@ func mend(f *os.File) (Recording, error) {
 		Size:        size,
 		CreatedAt:   info.ModTime().Add(-length),
 		Interrupted: true,
+	}, nil
+}
+
+// A salvager is a Storage in which files outlive the process that writes them.
+type salvager interface {
+	Salvage(ctx context.Context, key string) (Recording, error)
+}
+
+// Salvage implements [Salvager] on storages that have a method Salvage as
+// [Dir.Salvage] is, and finds what was finished on all others. Of several
+// recordings of a call it returns the last.
+func (w *WAV) Salvage(ctx context.Context, info Info) (Recording, error) {
+	rec, err := w.salvage(ctx, info)
+	if err != nil {
+		return Recording{}, fmt.Errorf("recording: salvage: %w", err)
+	}
+	return rec, nil
+}
+
+func (w *WAV) salvage(ctx context.Context, info Info) (rec Recording, err error) {
+	storage, err := w.Lookup(info.Storage)
+	if err != nil {
+		return rec, err
+	}
+	err = ErrNotFound
+	for _, day := range []time.Time{info.StartedAt, info.StartedAt.AddDate(0, 0, 1)} { // it may have begun after midnight
+		for take := 1; take <= maxTakes; take++ {
+			found, missing := bringBack(ctx, storage, callKey(info.CallID, day, take))
+			if errors.Is(missing, ErrNotFound) {
+				break
+			}
+			if missing != nil {
+				return rec, missing
+			}
+			rec, err = found, nil
+		}
+	}
+	return rec, err
+}
+
+// bringBack finishes the file of key, or describes it if it was finished.
+func bringBack(ctx context.Context, storage Storage, key string) (Recording, error) {
+	if s, ok := storage.(salvager); ok {
+		if rec, err := s.Salvage(ctx, key); !errors.Is(err, ErrNotFound) {
+			return rec, err
+		}
+	}
+	f, err := storage.Open(ctx, key)
+	if err != nil {
+		return Recording{}, err
+	}
+	defer f.Close()
+	wav, err := audio.NewWAVReader(f)
+	if err != nil {
+		return Recording{}, err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return Recording{}, err
+	}
+	return Recording{
+		Storage:  storage.Name(),
+		Key:      key,
+		Format:   "wav",
+		Channels: wav.Channels(),
+		Rate:     wav.Rate(),
+		Duration: audio.Duration(int((size-headerBytes)/frameBytes), wav.Rate()),
+		Size:     size,
 	}, nil
 }

@@ -17,7 +17,7 @@ import (
 // before Close returns; if Close did not wait for a slow disk, it ends as soon
 // as the disk answers, and a second Close waits for that.
 //
-// A WAV is an Eraser. The fields must not change once calls are recorded.
+// A WAV is an Eraser and a Salvager. The fields must not change once calls are recorded.
 type WAV struct {
 	// Storage takes the recordings of calls that do not name another.
 	Storage Storage
