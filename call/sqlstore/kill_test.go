@@ -88,9 +88,9 @@ func TestStoreSurvivesKill(t *testing.T) {
 					t.Errorf("%s in version %d has %d events, %v", id, c.Version, len(events), err)
 				}
 			}
-			if s.dialect.migrations == sqliteDialect.migrations {
+			if !s.db.Postgres() {
 				var verdict string
-				if err := s.write.QueryRowContext(t.Context(), `PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
+				if err := s.db.Write.QueryRowContext(t.Context(), `PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
 					t.Errorf("integrity check: %s, %v", verdict, err)
 				}
 			}

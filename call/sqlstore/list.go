@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
 
 // listQuery returns the query for the records that f.Matches allows, in the
@@ -42,13 +43,13 @@ func listQuery(f call.Filter) (query string, args []any) {
 		and("provider = " + arg(f.Provider))
 	}
 	if !f.Since.IsZero() {
-		and("created_at >= " + arg(nanos(f.Since)))
+		and("created_at >= " + arg(sqldb.Nanos(f.Since)))
 	}
 	if !f.Until.IsZero() {
-		and("created_at < " + arg(nanos(f.Until)))
+		and("created_at < " + arg(sqldb.Nanos(f.Until)))
 	}
 	if p := f.Before; p != nil {
-		and("(created_at, id) < (" + arg(nanos(p.CreatedAt)) + ", " + arg(p.ID) + ")")
+		and("(created_at, id) < (" + arg(sqldb.Nanos(p.CreatedAt)) + ", " + arg(p.ID) + ")")
 	}
 	b.WriteString(" ORDER BY created_at DESC, id DESC LIMIT " + arg(f.Max()))
 	return b.String(), args

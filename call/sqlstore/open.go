@@ -2,10 +2,15 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
+	"embed"
 	"fmt"
-	"strings"
+	"io/fs"
+
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
+
+//go:embed migrations
+var migrations embed.FS
 
 // Open opens the database at address and brings its schema up to date; several
 // processes may do so at once. A database that a later version of this package
@@ -34,13 +39,17 @@ func Open(ctx context.Context, address string) (*Store, error) {
 }
 
 func open(ctx context.Context, address string) (*Store, error) {
-	scheme, path, _ := strings.Cut(address, ":")
-	switch scheme {
-	case "sqlite":
-		return openSQLite(ctx, path)
-	case "postgres", "postgresql":
-		return openPostgres(ctx, address)
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
 	}
-	// Not the address itself: it may hold a password.
-	return nil, errors.New(`the address begins with neither "sqlite:" nor "postgres:"`)
+	db, err := sqldb.Open(ctx, address, sqldb.Schema{Files: files, Version: "schema_version"})
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, write: writeInTransaction}
+	if db.Postgres() {
+		s.write = writeAtOnce
+	}
+	return s, nil
 }

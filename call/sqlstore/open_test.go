@@ -118,7 +118,7 @@ func TestOpenAtOnce(t *testing.T) {
 func TestOpenRefusesNewerSchema(t *testing.T) {
 	onEach(t, func(t *testing.T, address string) {
 		s := mustOpen(t, address)
-		if _, err := s.write.ExecContext(t.Context(), `INSERT INTO schema_version VALUES (1000)`); err != nil {
+		if _, err := s.db.Write.ExecContext(t.Context(), `INSERT INTO schema_version VALUES (1000)`); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Close(); err != nil {

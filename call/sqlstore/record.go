@@ -4,16 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
-)
-
-// The range of times that a column holds: nanoseconds since 1970 in 64 bits.
-var (
-	earliest = time.Unix(0, math.MinInt64)
-	latest   = time.Unix(0, math.MaxInt64)
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
 
 var errCreatedAt = errors.New("CreatedAt is not between the years 1678 and 2262")
@@ -21,7 +14,7 @@ var errCreatedAt = errors.New("CreatedAt is not between the years 1678 and 2262"
 // encodeCall returns c as JSON with its times in UTC. It refuses what decodeCall
 // would not read back, because such a record could never be got rid of.
 func encodeCall(c *call.Call) (string, error) {
-	if c.CreatedAt.Before(earliest) || c.CreatedAt.After(latest) {
+	if c.CreatedAt.Before(sqldb.Earliest) || c.CreatedAt.After(sqldb.Latest) {
 		return "", errCreatedAt
 	}
 	if _, err := call.ParseState(c.State.String()); err != nil {
@@ -62,15 +55,4 @@ func decodeEvent(event []byte) (call.Event, error) {
 		return e, fmt.Errorf("event: %w", err)
 	}
 	return e, nil
-}
-
-// nanos returns t as a column holds it, or the nearest that one can hold.
-func nanos(t time.Time) int64 {
-	switch {
-	case t.Before(earliest):
-		return math.MinInt64
-	case t.After(latest):
-		return math.MaxInt64
-	}
-	return t.UnixNano()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 	"github.com/switchboard-voice/switchboard/recording"
 	"github.com/switchboard-voice/switchboard/telephony"
 	"github.com/switchboard-voice/switchboard/transcript"
@@ -107,11 +108,11 @@ func FuzzDecode(f *testing.F) {
 
 func TestNanosKeepOrder(t *testing.T) {
 	times := []time.Time{
-		{}, time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC), earliest, earliest.Add(1), time.Unix(0, -1), time.Unix(0, 0),
-		latest.Add(-1), latest, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC),
+		{}, time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC), sqldb.Earliest, sqldb.Earliest.Add(1), time.Unix(0, -1), time.Unix(0, 0),
+		sqldb.Latest.Add(-1), sqldb.Latest, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
 	for i := range len(times) - 1 {
-		if a, b := nanos(times[i]), nanos(times[i+1]); a > b {
+		if a, b := sqldb.Nanos(times[i]), sqldb.Nanos(times[i+1]); a > b {
 			t.Errorf("%v is %d, %v is %d", times[i], a, times[i+1], b)
 		}
 	}

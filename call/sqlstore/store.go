@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
 
 // Store is a call.Store in a database. It may be used by many goroutines, and
@@ -22,12 +22,8 @@ import (
 // Errors begin with "sqlstore: " and the method. When a write fails because its
 // context has ended, or because the database stayed away, it may have happened.
 type Store struct {
-	dialect dialect
-	write   *sql.DB
-	read    *sql.DB // may be the same as write
-	// patience is how long a method tries while its database is away, unless its
-	// context ends before.
-	patience time.Duration
+	db    *sqldb.DB
+	write writer
 }
 
 var _ call.Store = (*Store)(nil)
@@ -35,7 +31,7 @@ var _ call.Store = (*Store)(nil)
 // Close closes the database. After it, methods return errors. A second Close
 // does nothing.
 func (s *Store) Close() error {
-	if err := errors.Join(s.read.Close(), s.write.Close()); err != nil { // twice is no error
+	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("sqlstore: close: %w", err)
 	}
 	return nil
@@ -60,12 +56,12 @@ func (s *Store) Update(ctx context.Context, c *call.Call, events []call.Event) e
 
 // Delete implements call.Store.
 func (s *Store) Delete(ctx context.Context, id string) error {
-	err := s.retry(ctx, func(bool) error {
+	err := s.db.Retry(ctx, func(bool) error {
 		// Events go with their call, by the foreign key.
-		_, err := s.write.ExecContext(ctx, `DELETE FROM calls WHERE id = $1`, id)
+		_, err := s.db.Write.ExecContext(ctx, `DELETE FROM calls WHERE id = $1`, id)
 		return err
 	})
-	if err != nil && !s.dialect.foreign(err) {
+	if err != nil && !s.db.Foreign(err) {
 		return fmt.Errorf("sqlstore: delete: %w", err)
 	}
 	return nil
@@ -111,11 +107,11 @@ func (s *Store) Events(ctx context.Context, id string, after int64) ([]call.Even
 
 // find returns the one call that a query finds, or call.ErrNotFound.
 func (s *Store) find(ctx context.Context, query string, args ...any) (c *call.Call, err error) {
-	err = s.retry(ctx, func(bool) error {
-		c, err = scanCall(s.read.QueryRowContext(ctx, query, args...))
+	err = s.db.Retry(ctx, func(bool) error {
+		c, err = scanCall(s.db.Read.QueryRowContext(ctx, query, args...))
 		return err
 	})
-	if err != nil && s.dialect.foreign(err) {
+	if err != nil && s.db.Foreign(err) {
 		return nil, call.ErrNotFound
 	}
 	return c, err
@@ -135,11 +131,11 @@ func scanCall(row *sql.Row) (*call.Call, error) {
 
 // collect decodes the one column of each row of a query.
 func collect[T any](ctx context.Context, s *Store, decode func([]byte) (T, error), query string, args ...any) (all []T, err error) {
-	err = s.retry(ctx, func(bool) error {
-		all, err = collectOnce(ctx, s.read, decode, query, args...)
+	err = s.db.Retry(ctx, func(bool) error {
+		all, err = collectOnce(ctx, s.db.Read, decode, query, args...)
 		return err
 	})
-	if err != nil && s.dialect.foreign(err) {
+	if err != nil && s.db.Foreign(err) {
 		return nil, nil
 	}
 	return all, err

@@ -135,7 +135,7 @@ func TestStoreReportsBrokenRecord(t *testing.T) {
 		if err := put(s, sample("one")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.write.ExecContext(t.Context(), `UPDATE calls SET record = '{"state":"asleep"}'; UPDATE events SET event = '{'`); err != nil {
+		if _, err := s.db.Write.ExecContext(t.Context(), `UPDATE calls SET record = '{"state":"asleep"}'; UPDATE events SET event = '{'`); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Get(t.Context(), "one"); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: get: record: ") {
@@ -269,7 +269,7 @@ func TestListReadsIndexOnly(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			query, args := listQuery(tt.f)
-			rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+			rows, err := s.db.Read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 			if err != nil {
 				t.Fatal(err)
 			}

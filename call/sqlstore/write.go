@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
 
 // columns are those of the table calls after its id. An update leaves the id
@@ -34,7 +35,7 @@ func rowOf(c *call.Call) (row, error) {
 	}
 	return row{record: record, values: []any{
 		c.ID, c.Version, c.Tenant, orNull(c.IdempotencyKey), c.AgentID, c.Direction.String(),
-		c.Provider, orNull(c.ProviderCallID), c.State.String(), nanos(c.CreatedAt), record,
+		c.Provider, orNull(c.ProviderCallID), c.State.String(), sqldb.Nanos(c.CreatedAt), record,
 	}}, nil
 }
 
@@ -53,7 +54,7 @@ func eventRowsOf(events []call.Event) (rows eventRows, err error) {
 			return rows, err
 		}
 		rows.seq = append(rows.seq, e.Seq)
-		rows.at = append(rows.at, nanos(e.At))
+		rows.at = append(rows.at, sqldb.Nanos(e.At))
 		rows.event = append(rows.event, event)
 	}
 	return rows, nil
@@ -74,7 +75,7 @@ func (s *Store) create(ctx context.Context, c *call.Call, events []call.Event) (
 // key, or says that it is in the way for another reason.
 func (s *Store) existing(ctx context.Context, c *call.Call) (*call.Call, error) {
 	if c.IdempotencyKey != "" {
-		first, err := scanCall(s.write.QueryRowContext(ctx,
+		first, err := scanCall(s.db.Write.QueryRowContext(ctx,
 			`SELECT record FROM calls WHERE tenant = $1 AND idempotency_key = $2`, c.Tenant, c.IdempotencyKey))
 		if !errors.Is(err, call.ErrNotFound) {
 			return first, err
@@ -85,7 +86,7 @@ func (s *Store) existing(ctx context.Context, c *call.Call) (*call.Call, error) 
 
 func (s *Store) update(ctx context.Context, c *call.Call, events []call.Event) error {
 	err := s.put(ctx, updateCall, c, events, func() error { return s.refusal(ctx, c) })
-	if s.dialect.taken(err) {
+	if s.db.Taken(err) {
 		return fmt.Errorf("%w: the carrier's id or the key is taken", call.ErrConflict)
 	}
 	return err
@@ -93,7 +94,7 @@ func (s *Store) update(ctx context.Context, c *call.Call, events []call.Event) e
 
 // refusal says why there is no record that c may replace.
 func (s *Store) refusal(ctx context.Context, c *call.Call) error {
-	now, err := scanCall(s.write.QueryRowContext(ctx, `SELECT record FROM calls WHERE id = $1`, c.ID))
+	now, err := scanCall(s.db.Write.QueryRowContext(ctx, `SELECT record FROM calls WHERE id = $1`, c.ID))
 	if err != nil {
 		return err
 	}
@@ -115,8 +116,8 @@ func (s *Store) put(ctx context.Context, statement string, c *call.Call, events 
 	if err != nil {
 		return err
 	}
-	return s.retry(ctx, func(again bool) error {
-		done, err := s.dialect.write(ctx, s.write, statement, row.values, rows)
+	return s.db.Retry(ctx, func(again bool) error {
+		done, err := s.write(ctx, s.db.Write, statement, row.values, rows)
 		if err != nil || done {
 			return err
 		}
@@ -132,9 +133,53 @@ func (s *Store) put(ctx context.Context, statement string, c *call.Call, events 
 // has reports whether the record of a call is exactly this.
 func (s *Store) has(ctx context.Context, id, record string) (bool, error) {
 	var same bool
-	err := s.write.QueryRowContext(ctx, `SELECT record = $2 FROM calls WHERE id = $1`, id, record).Scan(&same)
+	err := s.db.Write.QueryRowContext(ctx, `SELECT record = $2 FROM calls WHERE id = $1`, id, record).Scan(&same)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	return same, err
+}
+
+// A writer executes a statement that inserts or updates one call, and if it did,
+// adds the events; both or neither. It reports whether it did.
+type writer func(ctx context.Context, db *sql.DB, statement string, values []any, events eventRows) (bool, error)
+
+// writeAtOnce writes as one statement, and so one transaction: it needs
+// one journey to the server, and a process that dies or loses its network cannot
+// leave a lock behind. Statements have eleven values.
+func writeAtOnce(ctx context.Context, db *sql.DB, statement string, values []any, events eventRows) (bool, error) {
+	const query = `WITH written AS (%s RETURNING id), noted AS (
+			INSERT INTO events (call_id, seq, at, event)
+			SELECT id, seq, at, event FROM written, unnest($12::bigint[], $13::bigint[], $14::text[]) AS e (seq, at, event)
+			ON CONFLICT (call_id, seq) DO NOTHING)
+		SELECT count(*) FROM written`
+	values = append(values[:len(values):len(values)], events.seq, events.at, events.event)
+	var written int
+	err := db.QueryRowContext(ctx, fmt.Sprintf(query, statement), values...).Scan(&written)
+	return written > 0, err
+}
+
+// writeInTransaction writes with a statement for each event, which cost little
+// without a network.
+func writeInTransaction(ctx context.Context, db *sql.DB, statement string, values []any, events eventRows) (done bool, err error) {
+	err = sqldb.Transact(ctx, db, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, statement, values...)
+		if err != nil {
+			return err
+		}
+		n, err := r.RowsAffected()
+		if done = n > 0; err != nil || !done {
+			return err
+		}
+		for i := range events.seq {
+			if _, err := tx.ExecContext(ctx,
+				`INSERT INTO events (call_id, seq, at, event) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (call_id, seq) DO NOTHING`,
+				values[0], events.seq[i], events.at[i], events.event[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return done && err == nil, err
 }

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/switchboard-voice/switchboard/internal/pgtest"
 )
 
 // TestMain runs the tests, or the process that TestKilledSchedulerDialsOnce
@@ -17,5 +17,5 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	pgtest.Main(m)
 }

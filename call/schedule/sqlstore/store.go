@@ -6,17 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call/schedule"
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
 
 // Store is a schedule.Store in a database. It may be used by many goroutines at
 // once. Errors begin with "sqlstore: " and the method. When a context ends during
 // a write, the write may have happened.
-type Store struct{ db *sql.DB }
+type Store struct{ db *sqldb.DB }
 
 var _ schedule.Store = (*Store)(nil)
 
@@ -44,7 +44,7 @@ func (s *Store) create(ctx context.Context, r *schedule.Schedule) error {
 	if err != nil {
 		return err
 	}
-	created, err := affects(s.db.ExecContext(ctx,
+	created, err := affects(s.db.Write.ExecContext(ctx,
 		`INSERT INTO schedules (id, version, tenant, state, due, record) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT DO NOTHING`, values...))
 	switch {
@@ -58,7 +58,7 @@ func (s *Store) create(ctx context.Context, r *schedule.Schedule) error {
 
 // Update implements schedule.Store.
 func (s *Store) Update(ctx context.Context, r *schedule.Schedule, result *schedule.Result) error {
-	err := transact(ctx, s.db, func(tx *sql.Tx) error { return update(ctx, tx, r, result) })
+	err := sqldb.Transact(ctx, s.db.Write, func(tx *sql.Tx) error { return update(ctx, tx, r, result) })
 	if err != nil {
 		return fmt.Errorf("sqlstore: update: %w", err)
 	}
@@ -112,7 +112,7 @@ func refusal(ctx context.Context, tx *sql.Tx, r *schedule.Schedule) error {
 
 // Get implements schedule.Store.
 func (s *Store) Get(ctx context.Context, id string) (*schedule.Schedule, error) {
-	list, err := collect[*schedule.Schedule](ctx, s.db, `SELECT record FROM schedules WHERE id = $1`, id)
+	list, err := collect[*schedule.Schedule](ctx, s.db.Read, `SELECT record FROM schedules WHERE id = $1`, id)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("sqlstore: get: %w", err)
@@ -140,7 +140,7 @@ func (s *Store) List(ctx context.Context, f schedule.Filter) ([]*schedule.Schedu
 		}
 		query += ` AND state IN (` + strings.Join(states, ", ") + `)`
 	}
-	list, err := collect[*schedule.Schedule](ctx, s.db, query+` ORDER BY id LIMIT $2`, args...)
+	list, err := collect[*schedule.Schedule](ctx, s.db.Read, query+` ORDER BY id LIMIT $2`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: list: %w", err)
 	}
@@ -149,7 +149,7 @@ func (s *Store) List(ctx context.Context, f schedule.Filter) ([]*schedule.Schedu
 
 // Due implements schedule.Store.
 func (s *Store) Due(ctx context.Context, limit int) ([]*schedule.Schedule, error) {
-	list, err := collect[*schedule.Schedule](ctx, s.db,
+	list, err := collect[*schedule.Schedule](ctx, s.db.Read,
 		`SELECT record FROM schedules WHERE state = $1 ORDER BY due, id LIMIT $2`, string(schedule.Active), limit)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: due: %w", err)
@@ -159,7 +159,7 @@ func (s *Store) Due(ctx context.Context, limit int) ([]*schedule.Schedule, error
 
 // Results implements schedule.Store.
 func (s *Store) Results(ctx context.Context, id string) ([]schedule.Result, error) {
-	results, err := collect[schedule.Result](ctx, s.db,
+	results, err := collect[schedule.Result](ctx, s.db.Read,
 		`SELECT result FROM schedule_results WHERE schedule_id = $1 ORDER BY seq DESC`, id)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: results: %w", err)
@@ -170,7 +170,7 @@ func (s *Store) Results(ctx context.Context, id string) ([]schedule.Result, erro
 // Delete implements schedule.Store.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	// Results go with their schedule, by the foreign key.
-	if _, err := s.db.ExecContext(ctx, `DELETE FROM schedules WHERE id = $1`, id); err != nil {
+	if _, err := s.db.Write.ExecContext(ctx, `DELETE FROM schedules WHERE id = $1`, id); err != nil {
 		return fmt.Errorf("sqlstore: delete: %w", err)
 	}
 	return nil
@@ -189,18 +189,7 @@ func columns(r *schedule.Schedule) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []any{u.ID, u.Version, u.Request.Tenant, string(u.State), nanos(u.Due), string(record)}, nil
-}
-
-// nanos returns t as a column holds it, or the nearest that one can hold.
-func nanos(t time.Time) int64 {
-	switch {
-	case t.Before(time.Unix(0, math.MinInt64)):
-		return math.MinInt64
-	case t.After(time.Unix(0, math.MaxInt64)):
-		return math.MaxInt64
-	}
-	return t.UnixNano()
+	return []any{u.ID, u.Version, u.Request.Tenant, string(u.State), sqldb.Nanos(u.Due), string(record)}, nil
 }
 
 // collect reads the JSON in the one column of each row of a query.
@@ -232,17 +221,4 @@ func affects(r sql.Result, err error) (bool, error) {
 	}
 	n, err := r.RowsAffected()
 	return n > 0, err
-}
-
-// transact does everything in one transaction, or nothing.
-func transact(ctx context.Context, db *sql.DB, everything func(*sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	if err := everything(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
 }

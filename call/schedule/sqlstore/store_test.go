@@ -9,6 +9,7 @@ import (
 	"github.com/switchboard-voice/switchboard/call/schedule"
 	"github.com/switchboard-voice/switchboard/call/schedule/scheduletest"
 	calls "github.com/switchboard-voice/switchboard/call/sqlstore"
+	"github.com/switchboard-voice/switchboard/internal/pgtest"
 )
 
 func mustOpen(t testing.TB, address string) *Store {
@@ -35,6 +36,11 @@ func TestStoreInMemory(t *testing.T) {
 	scheduletest.TestStore(t, func(t *testing.T) schedule.Store { return mustOpen(t, "sqlite::memory:") })
 }
 
+func TestStoreInPostgreSQL(t *testing.T) {
+	server := pgtest.Start(t)
+	scheduletest.TestStore(t, func(t *testing.T) schedule.Store { return mustOpen(t, server.Schema(t)) })
+}
+
 func TestStoreBesideTheCalls(t *testing.T) {
 	address := "sqlite:" + filepath.Join(t.TempDir(), "switchboard.db")
 	other, err := calls.Open(t.Context(), address)
@@ -48,7 +54,7 @@ func TestStoreBesideTheCalls(t *testing.T) {
 	})
 	scheduletest.TestStore(t, func(t *testing.T) schedule.Store {
 		s := mustOpen(t, address)
-		if _, err := s.db.ExecContext(t.Context(), `DELETE FROM schedules`); err != nil {
+		if _, err := s.db.Write.ExecContext(t.Context(), `DELETE FROM schedules`); err != nil {
 			t.Fatal(err)
 		}
 		return s
@@ -82,12 +88,12 @@ func TestStoreKeepsWhatWasWritten(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	newer := "sqlite:" + filepath.Join(dir, "newer.db")
-	if _, err := mustOpen(t, newer).db.ExecContext(t.Context(), `INSERT INTO schedule_schema VALUES (1000)`); err != nil {
+	if _, err := mustOpen(t, newer).db.Write.ExecContext(t.Context(), `INSERT INTO schedule_schema VALUES (1000)`); err != nil {
 		t.Fatal(err)
 	}
 	for name, address := range map[string]string{
 		"nothing": "", "no path": "sqlite:", "a path alone": "s.db", "a host": "sqlite://s.db", "a directory": "sqlite:" + dir,
-		"another database, without telling the password": "postgres://user:hunter2@localhost/s",
+		"another database, without telling the password": "mysql://user:hunter2@localhost/s",
 		"a newer schema": newer,
 	} {
 		if s, err := Open(t.Context(), address); err == nil || !strings.HasPrefix(err.Error(), "sqlstore: open: ") || strings.Contains(err.Error(), "hunter2") {

@@ -1,8 +1,7 @@
-package sqlstore
+package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -23,10 +22,9 @@ import (
 )
 
 var postgresDialect = dialect{
-	migrations: "migrations/postgres",
+	name: "postgres",
 	// Any number will do that nobody else locks: "switchbd" in ASCII.
 	lock:  `SELECT pg_advisory_xact_lock(x'7377697463686264'::bigint)`,
-	write: writeAtOnce,
 	taken: func(err error) bool { return sqlState(err) == "23505" }, // unique_violation
 	foreign: func(err error) bool {
 		return sqlState(err) == "22021" // character_not_in_repertoire
@@ -35,7 +33,7 @@ var postgresDialect = dialect{
 }
 
 const (
-	// postgresConns is how many connections a Store keeps, if the address does
+	// postgresConns is how many connections a DB keeps, if the address does
 	// not say.
 	postgresConns = 16
 
@@ -44,32 +42,32 @@ const (
 	postgresConnect = 5 * time.Second
 )
 
-func openPostgres(ctx context.Context, address string) (*Store, error) {
+func openPostgres(ctx context.Context, address string, schema Schema) (*DB, error) {
 	cfg, conns, err := postgresConfig(address)
 	if err != nil {
 		return nil, err
 	}
-	db := stdlib.OpenDB(*cfg)
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
-	db.SetConnMaxIdleTime(postgresIdle)
-	db.SetConnMaxLifetime(postgresLife)
-	s := &Store{dialect: postgresDialect, write: db, read: db, patience: retryFor}
-	if err := s.preparePostgres(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
+	pool := stdlib.OpenDB(*cfg)
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	pool.SetConnMaxIdleTime(postgresIdle)
+	pool.SetConnMaxLifetime(postgresLife)
+	db := &DB{Write: pool, Read: pool, Patience: retryFor, dialect: postgresDialect}
+	if err := db.preparePostgres(ctx, schema); err != nil {
+		return nil, errors.Join(err, pool.Close())
 	}
-	return s, nil
+	return db, nil
 }
 
-func (s *Store) preparePostgres(ctx context.Context) error {
+func (db *DB) preparePostgres(ctx context.Context, schema Schema) error {
 	var encoding string
-	if err := s.read.QueryRowContext(ctx, `SHOW server_encoding`).Scan(&encoding); err != nil {
+	if err := db.Read.QueryRowContext(ctx, `SHOW server_encoding`).Scan(&encoding); err != nil {
 		return err
 	}
 	if encoding != "UTF8" {
 		return fmt.Errorf("the database keeps text as %s, not as UTF8", encoding)
 	}
-	return s.migrate(ctx)
+	return db.migrate(ctx, schema)
 }
 
 // postgresConfig returns what an address says, and how many connections to keep.
@@ -143,21 +141,6 @@ func local(cfg *pgx.ConnConfig) bool {
 		}
 	}
 	return true
-}
-
-// writeAtOnce is dialect.write as one statement, and so one transaction: it needs
-// one journey to the server, and a process that dies or loses its network cannot
-// leave a lock behind. Statements have eleven values.
-func writeAtOnce(ctx context.Context, db *sql.DB, statement string, values []any, events eventRows) (bool, error) {
-	const query = `WITH written AS (%s RETURNING id), noted AS (
-			INSERT INTO events (call_id, seq, at, event)
-			SELECT id, seq, at, event FROM written, unnest($12::bigint[], $13::bigint[], $14::text[]) AS e (seq, at, event)
-			ON CONFLICT (call_id, seq) DO NOTHING)
-		SELECT count(*) FROM written`
-	values = append(values[:len(values):len(values)], events.seq, events.at, events.event)
-	var written int
-	err := db.QueryRowContext(ctx, fmt.Sprintf(query, statement), values...).Scan(&written)
-	return written > 0, err
 }
 
 func sqlState(err error) string {

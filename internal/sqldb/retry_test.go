@@ -1,4 +1,4 @@
-package sqlstore
+package sqldb
 
 import (
 	"context"
@@ -14,7 +14,7 @@ func TestRetry(t *testing.T) {
 		errUndone  = errors.New("undone")
 		errUnknown = errors.New("unknown")
 	)
-	s := &Store{patience: retryFor, dialect: dialect{outcome: func(err error) outcome {
+	db := &DB{Patience: retryFor, dialect: dialect{outcome: func(err error) outcome {
 		return map[error]outcome{errFailed: failed, errUndone: undone, errUnknown: unknown}[err]
 	}}}
 	for _, tt := range []struct {
@@ -36,7 +36,7 @@ func TestRetry(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began, tries, told := time.Now(), 0, false
-				err := s.retry(t.Context(), func(again bool) error {
+				err := db.Retry(t.Context(), func(again bool) error {
 					told = again
 					tries++
 					return tt.results[min(tries, len(tt.results))-1]
@@ -57,12 +57,12 @@ func TestRetry(t *testing.T) {
 
 func TestRetryHeedsContext(t *testing.T) {
 	errUndone := errors.New("undone")
-	s := &Store{patience: retryFor, dialect: dialect{outcome: func(error) outcome { return undone }}}
+	db := &DB{Patience: retryFor, dialect: dialect{outcome: func(error) outcome { return undone }}}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		if err := s.retry(ctx, func(bool) error { return errUndone }); !errors.Is(err, errUndone) {
+		if err := db.Retry(ctx, func(bool) error { return errUndone }); !errors.Is(err, errUndone) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != time.Second {

@@ -1,23 +1,14 @@
-package sqlstore
+package sqldb
 
-import (
-	"context"
-	"database/sql"
-)
-
-// dialect is what differs between databases. Queries do not: they keep to what
-// SQLite and PostgreSQL share, with $1 for arguments, upserts by ON CONFLICT and
-// times as integers.
+// dialect is what differs between databases. Queries had better not: they keep to
+// what SQLite and PostgreSQL share, with $1 for arguments, upserts by ON CONFLICT
+// and times as integers.
 type dialect struct {
-	// migrations is the directory of the schema in migrations.
-	migrations string
+	// name is that of the directory of the schema.
+	name string
 	// lock is a statement that keeps other processes out until the end of the
 	// transaction in which the schema changes. None: every transaction does.
 	lock string
-
-	// write executes a statement that inserts or updates one call, and if it did,
-	// adds the events; both or neither. It reports whether it did.
-	write func(ctx context.Context, db *sql.DB, statement string, values []any, events eventRows) (bool, error)
 
 	// taken reports whether a write failed because something unique is another
 	// row's.

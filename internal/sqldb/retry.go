@@ -1,4 +1,4 @@
-package sqlstore
+package sqldb
 
 import (
 	"context"
@@ -7,24 +7,24 @@ import (
 )
 
 const (
-	// retryFor is the patience of a Store: as long as a server takes to start
+	// retryFor is the patience of a DB: as long as a server takes to start
 	// again.
 	retryFor   = 5 * time.Second
 	retryFirst = 10 * time.Millisecond
 	retryMost  = 500 * time.Millisecond
 )
 
-// retry does something until it succeeds, fails for good, or takes too long. It
+// Retry does something until it succeeds, fails for good, or takes too long. It
 // tells it whether it may have been done before without anybody being told.
-func (s *Store) retry(ctx context.Context, do func(again bool) error) error {
-	deadline := time.Now().Add(s.patience)
+func (db *DB) Retry(ctx context.Context, do func(again bool) error) error {
+	deadline := time.Now().Add(db.Patience)
 	again := false
 	for pause := retryFirst; ; pause = min(2*pause, retryMost) {
 		err := do(again)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		switch s.dialect.outcome(err) {
+		switch db.dialect.outcome(err) {
 		case failed:
 			return err
 		case unknown:

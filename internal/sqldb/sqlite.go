@@ -1,4 +1,4 @@
-package sqlstore
+package sqldb
 
 import (
 	"context"
@@ -14,8 +14,7 @@ import (
 )
 
 var sqliteDialect = dialect{
-	migrations: "migrations/sqlite",
-	write:      writeInTransaction,
+	name: "sqlite",
 	taken: func(err error) bool {
 		code := sqliteCode(err)
 		return code == lib.SQLITE_CONSTRAINT_UNIQUE || code == lib.SQLITE_CONSTRAINT_PRIMARYKEY
@@ -47,7 +46,7 @@ const (
 	sqliteMemory = ":memory:"
 )
 
-func openSQLite(ctx context.Context, path string) (*Store, error) {
+func openSQLite(ctx context.Context, path string, schema Schema) (*DB, error) {
 	switch {
 	case path == "":
 		return nil, errors.New(`no path after "sqlite:"`)
@@ -55,7 +54,7 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		return nil, errors.New(`two slashes after "sqlite:": write sqlite:dir/file or sqlite:/dir/file`)
 	case path == sqliteMemory:
 		// Each connection would be a database of its own.
-		return openFile(ctx, sqliteMemory, 1)
+		return openFile(ctx, sqliteMemory, 1, schema)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -65,7 +64,7 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		return nil, err
 	}
 	file := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
-	return openFile(ctx, file.String(), sqliteReaders)
+	return openFile(ctx, file.String(), sqliteReaders, schema)
 }
 
 // prepareFile makes path and its directory if they are not there. SQLite gives
@@ -83,7 +82,7 @@ func prepareFile(path string) error {
 
 // openFile opens one connection that writes, because SQLite has one writer at a
 // time and waits best in database/sql's queue, and others that read beside it.
-func openFile(ctx context.Context, name string, readers int) (*Store, error) {
+func openFile(ctx context.Context, name string, readers int, schema Schema) (*DB, error) {
 	pragmas := url.Values{"_pragma": {
 		"busy_timeout(5000)", // other processes; first, so that the next one waits too
 		"journal_mode(WAL)",
@@ -97,43 +96,18 @@ func openFile(ctx context.Context, name string, readers int) (*Store, error) {
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	s := &Store{dialect: sqliteDialect, write: write, read: write, patience: retryFor}
-	if err := s.migrate(ctx); err != nil {
+	db := &DB{Write: write, Read: write, Patience: retryFor, dialect: sqliteDialect}
+	if err := db.migrate(ctx, schema); err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
 	if readers > 1 {
 		pragmas.Add("_pragma", "query_only(ON)")
-		s.read, err = sql.Open("sqlite", name+"?"+pragmas.Encode())
+		db.Read, err = sql.Open("sqlite", name+"?"+pragmas.Encode())
 		if err != nil {
 			return nil, errors.Join(err, write.Close())
 		}
-		s.read.SetMaxOpenConns(readers)
-		s.read.SetMaxIdleConns(readers)
+		db.Read.SetMaxOpenConns(readers)
+		db.Read.SetMaxIdleConns(readers)
 	}
-	return s, nil
-}
-
-// writeInTransaction is dialect.write with a statement for each event, which cost
-// little without a network.
-func writeInTransaction(ctx context.Context, db *sql.DB, statement string, values []any, events eventRows) (done bool, err error) {
-	err = transact(ctx, db, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, statement, values...)
-		if err != nil {
-			return err
-		}
-		n, err := r.RowsAffected()
-		if done = n > 0; err != nil || !done {
-			return err
-		}
-		for i := range events.seq {
-			if _, err := tx.ExecContext(ctx,
-				`INSERT INTO events (call_id, seq, at, event) VALUES ($1, $2, $3, $4)
-				ON CONFLICT (call_id, seq) DO NOTHING`,
-				values[0], events.seq[i], events.at[i], events.event[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return done && err == nil, err
+	return db, nil
 }
