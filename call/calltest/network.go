@@ -8,11 +8,7 @@
 package calltest
 
 import (
-	"context"
-	"net"
 	"net/http"
-	"net/url"
-	"sync/atomic"
 	"testing"
 
 	"github.com/switchboard-voice/switchboard/call"
@@ -37,13 +33,15 @@ type Network struct {
 	// Carrier is the company behind it, to script phones and misbehave.
 	Carrier *sim.Carrier
 
-	t     testing.TB
-	pipe  *memnet.Network
-	conns *atomic.Int64
+	t        testing.TB
+	pipe     *memnet.Network
+	adapter  func(c *sim.Carrier, base string, rt http.RoundTripper) call.Provider
+	machine  *Machine // whose Provider is that of the network
+	machines []*Machine
 }
 
-// Connections is how many connections the adapter has opened to the carrier.
-func (n *Network) Connections() int { return int(n.conns.Load()) }
+// Connections is how many connections Provider has opened to the carrier.
+func (n *Network) Connections() int { return int(n.machine.opened.Load()) }
 
 // carrierHost is where the carrier's REST API is, on the network in memory.
 const carrierHost = "127.0.0.1:7001"
@@ -86,31 +84,25 @@ func newNetwork(t testing.TB, d sim.Dialect, faults []sim.Faults, adapter func(c
 		cfg.Faults = f
 	}
 	carrier := sim.New(cfg)
-	conns := new(atomic.Int64)
-	transport := &http.Transport{
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conns.Add(1)
-			return pipe.DialContext(ctx, network, addr)
-		},
-		MaxIdleConnsPerHost: 64,
-	}
-	n := &Network{
-		Provider: adapter(carrier, "http://"+carrierHost, transport),
-		Carrier:  carrier,
-		t:        t,
-		pipe:     pipe,
-		conns:    conns,
-	}
+	n := &Network{Carrier: carrier, t: t, pipe: pipe, adapter: adapter}
+	n.machine = n.Machine()
+	n.Provider = n.machine.Provider
 	t.Cleanup(func() {
 		if err := carrier.Close(); err != nil {
 			t.Errorf("calltest: carrier: %v", err)
 		}
-		transport.CloseIdleConnections()
+		for _, m := range n.machines {
+			m.transport.CloseIdleConnections()
+		}
 		if err := pipe.Close(); err != nil {
 			t.Errorf("calltest: network: %v", err)
 		}
 	})
-	n.serve(carrierHost, carrier)
+	l, err := pipe.Listen(carrierHost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, l, carrier)
 	return n
 }
 
@@ -119,47 +111,8 @@ func newNetwork(t testing.TB, d sim.Dialect, faults []sim.Faults, adapter func(c
 // cut off, when the test ends.
 func (n *Network) Connect(svc *call.Service, numbers ...string) {
 	n.t.Helper()
-	incoming := svc.IncomingURL(n.Provider.Name())
-	u, err := url.Parse(incoming)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	host := u.Host
-	if u.Port() == "" {
-		host = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
-	}
-	n.serve(host, svc.Handler())
-	if len(numbers) == 0 {
-		numbers = []string{Number}
-	}
-	for _, number := range numbers {
-		n.Carrier.Assign(number, incoming)
-	}
-	n.t.Cleanup(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = svc.Shutdown(ctx) // which says that calls were cut off
-	})
+	n.machine.Connect(svc, numbers...)
 }
 
 // Phone is the phone with this number.
 func (n *Network) Phone(number string) *sim.Phone { return n.Carrier.Phone(number) }
-
-// serve runs an HTTP server on the network until the test ends.
-func (n *Network) serve(addr string, h http.Handler) {
-	n.t.Helper()
-	l, err := n.pipe.Listen(addr)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	srv := &http.Server{Handler: h}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = srv.Serve(l) // until it is closed
-	}()
-	n.t.Cleanup(func() {
-		_ = srv.Close()
-		<-done
-	})
-}

@@ -162,3 +162,54 @@ func TestNetworkCanWhatItsAdapterCan(t *testing.T) {
 		}
 	})
 }
+
+// Another machine takes the place of one that was killed, while the carrier and
+// its calls go on.
+func TestMachineThatIsKilled(t *testing.T) {
+	for name, network := range networks {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := network(t)
+				store := call.NewMemoryStore()
+				var services []*call.Service
+				start := func(records call.Store) *calltest.Machine {
+					m := n.Machine()
+					svc, err := call.New(call.Config{
+						PublicURL: calltest.PublicURL,
+						Providers: []call.Provider{m.Provider},
+						Agents:    call.Agents{"agent": call.Echo},
+						Store:     records,
+						Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					m.Connect(svc)
+					services = append(services, svc)
+					return m
+				}
+				first := start(store)
+				talk, err := n.Phone("+12025550142").Call(t.Context(), calltest.Number)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := talk.WaitConnected(0); err != nil {
+					t.Fatal(err)
+				}
+				first.Kill()
+				start(call.NewMemoryStore())
+				time.Sleep(time.Minute)
+				if _, err := n.Phone("+12025550143").Call(t.Context(), calltest.Number); err != nil {
+					t.Errorf("a call to the second machine: %v", err)
+				}
+				time.Sleep(time.Second)
+				if got := services[1].Stats().Received; got != 1 {
+					t.Errorf("the second machine has received %d calls, want 1", got)
+				}
+				if got := services[0].Stats().Received; got != 1 {
+					t.Errorf("the first machine has received %d calls, want 1", got)
+				}
+			})
+		})
+	}
+}
