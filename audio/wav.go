@@ -393,8 +393,10 @@ func RepairWAV(f interface {
 // Close flushes. It does not close the file, which belongs to the caller.
 func (w *WAVWriter) Close() error { return w.Flush() }
 
-func (w *WAVWriter) headerBytes() int {
-	if w.format.Encoding == PCM16 {
+func (w *WAVWriter) headerBytes() int { return wavHeaderBytes(w.format.Encoding) }
+
+func wavHeaderBytes(e Encoding) int {
+	if e == PCM16 {
 		return 44
 	}
 	return wavMaxHeader
@@ -402,15 +404,26 @@ func (w *WAVWriter) headerBytes() int {
 
 // putHeader builds the header in w.header and returns it.
 func (w *WAVWriter) putHeader() []byte {
-	le := binary.LittleEndian
-	n := w.headerBytes()
-	frame := w.frameBytes()
+	return AppendWAVHeader(w.header[:0], w.format, w.channels, w.Frames())
+}
 
-	h := append(w.header[:0], "RIFF"...)
-	h = le.AppendUint32(h, uint32(int64(n)-8+w.size+w.size%2))
+// AppendWAVHeader appends what stands before the samples in a WAV file with so
+// many samples of each of its channels, one or two, and with nothing after them
+// but a byte of padding if their bytes are odd: 44 bytes for PCM16; 58 for G.711,
+// whose format is 0x0007 (WAVE_FORMAT_MULAW) or 0x0006 (WAVE_FORMAT_ALAW) of RFC
+// 2361. The layout is Microsoft's and IBM's (Multimedia Programming Interface and
+// Data Specifications 1.0, 1991, and New Multimedia Data Types and Data Techniques
+// 3.0, 1994, for all but PCM).
+func AppendWAVHeader(dst []byte, format Format, channels int, frames int64) []byte {
+	le := binary.LittleEndian
+	frame := format.Encoding.SampleBytes() * channels
+	size := frames * int64(frame)
+
+	h := append(dst, "RIFF"...)
+	h = le.AppendUint32(h, uint32(int64(wavHeaderBytes(format.Encoding))-8+size+size%2))
 	h = append(h, "WAVEfmt "...)
 	fmtBytes, tag := uint32(16), uint16(wavPCM)
-	switch w.format.Encoding {
+	switch format.Encoding {
 	case MuLaw:
 		fmtBytes, tag = 18, wavMuLaw
 	case ALaw:
@@ -418,17 +431,17 @@ func (w *WAVWriter) putHeader() []byte {
 	}
 	h = le.AppendUint32(h, fmtBytes)
 	h = le.AppendUint16(h, tag)
-	h = le.AppendUint16(h, uint16(w.channels))
-	h = le.AppendUint32(h, uint32(w.format.Rate))
-	h = le.AppendUint32(h, uint32(w.format.Rate*frame))
+	h = le.AppendUint16(h, uint16(channels))
+	h = le.AppendUint32(h, uint32(format.Rate))
+	h = le.AppendUint32(h, uint32(format.Rate*frame))
 	h = le.AppendUint16(h, uint16(frame))
-	h = le.AppendUint16(h, uint16(8*w.format.Encoding.SampleBytes()))
-	if w.format.Encoding != PCM16 {
+	h = le.AppendUint16(h, uint16(8*format.Encoding.SampleBytes()))
+	if format.Encoding != PCM16 {
 		h = le.AppendUint16(h, 0)
 		h = append(h, "fact"...)
 		h = le.AppendUint32(h, 4)
-		h = le.AppendUint32(h, uint32(w.Frames()))
+		h = le.AppendUint32(h, uint32(frames))
 	}
 	h = append(h, "data"...)
-	return le.AppendUint32(h, uint32(w.size))
+	return le.AppendUint32(h, uint32(size))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -98,28 +97,17 @@ func mend(f *os.File) (Recording, error) {
 	if err := audio.RepairWAV(f, info.Size()); err != nil {
 		return Recording{}, err
 	}
-	wav, err := audio.NewWAVReader(io.NewSectionReader(f, 0, headerBytes))
+	l, frames, err := readLayout(f)
 	if err != nil {
 		return Recording{}, err
 	}
-	if wav.Channels() != channels || wav.Format().Encoding != audio.PCM16 {
-		return Recording{}, fmt.Errorf("%w: not one of a call", audio.ErrWAV)
-	}
-	frames := min((info.Size()-headerBytes)/frameBytes, maxFrames)
-	size := headerBytes + frames*frameBytes
-	if err := errors.Join(f.Truncate(size), f.Sync()); err != nil {
+	if err := errors.Join(f.Truncate(l.size(frames)), f.Sync()); err != nil {
 		return Recording{}, err
 	}
-	length := audio.Duration(int(frames), wav.Rate())
-	return Recording{
-		Format:      "wav",
-		Channels:    channels,
-		Rate:        wav.Rate(),
-		Duration:    length,
-		Size:        size,
-		CreatedAt:   info.ModTime().Add(-length),
-		Interrupted: true,
-	}, nil
+	rec := l.recording(frames)
+	rec.CreatedAt = info.ModTime().Add(-rec.Duration)
+	rec.Interrupted = true
+	return rec, nil
 }
 
 // A salvager is a Storage in which files outlive the process that writes them.
@@ -171,21 +159,11 @@ func bringBack(ctx context.Context, storage Storage, key string) (Recording, err
 		return Recording{}, err
 	}
 	defer f.Close()
-	wav, err := audio.NewWAVReader(f)
+	l, frames, err := readLayout(f)
 	if err != nil {
 		return Recording{}, err
 	}
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return Recording{}, err
-	}
-	return Recording{
-		Storage:  storage.Name(),
-		Key:      key,
-		Format:   "wav",
-		Channels: wav.Channels(),
-		Rate:     wav.Rate(),
-		Duration: audio.Duration(int((size-headerBytes)/frameBytes), wav.Rate()),
-		Size:     size,
-	}, nil
+	rec := l.recording(frames)
+	rec.Storage, rec.Key = storage.Name(), key
+	return rec, nil
 }

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/switchboard-voice/switchboard/audio"
 )
 
-// WAV records calls as stereo WAV files, the caller left and the agent right,
-// with 16 bits a sample at the rate of the call's stream. A file lies in its
+// WAV records calls as WAV files at the rate of the call's stream: stereo, the
+// caller left and the agent right, with 16 bits a sample, if nothing else is
+// said. A file lies in its
 // Storage under the day it began (in UTC) and the id of its call:
 // "2006/01/02/<call id>.wav"; a call that is recorded again gets "-2" and so on.
 //
@@ -17,12 +20,21 @@ import (
 // before Close returns; if Close did not wait for a slow disk, it ends as soon
 // as the disk answers, and a second Close waits for that.
 //
-// A WAV is an Eraser and a Salvager. The fields must not change once calls are recorded.
+// A WAV is an Eraser and a Salvager. The fields must not change once calls are
+// recorded.
 type WAV struct {
 	// Storage takes the recordings of calls that do not name another.
 	Storage Storage
 	// Others are storages that Info.Storage may name.
 	Others []Storage
+
+	// Mono mixes both sides into one channel, which halves the file. What one side
+	// says while the other speaks cannot be told apart in it any more.
+	Mono bool
+	// Encoding is how samples are written. The zero value, audio.PCM16, is what
+	// every player takes. audio.MuLaw and audio.ALaw (G.711) halve the file, and
+	// cost a call that comes from the telephone so nothing of its sound.
+	Encoding audio.Encoding
 
 	// Buffer is how far, in time, a recording may be ahead of its disk before
 	// audio is dropped, and how far one track may lag behind the other: at first,
@@ -60,8 +72,11 @@ func (w *WAV) Validate() error {
 	if w.Buffer != 0 && (w.Buffer < minBuffer || w.Buffer > maxBuffer) {
 		return fmt.Errorf("recording: Buffer %v is not between %v and %v", w.Buffer, minBuffer, maxBuffer)
 	}
+	if w.Encoding > audio.ALaw {
+		return fmt.Errorf("recording: Encoding %v is none of a WAV file's", w.Encoding)
+	}
 	names := make(map[string]bool)
-	for _, st := range append([]Storage{w.Storage}, w.Others...) {
+	for _, st := range w.storages() {
 		if st == nil {
 			return errors.New("recording: a Storage is nil")
 		}
@@ -76,6 +91,18 @@ func (w *WAV) Validate() error {
 		}
 	}
 	return nil
+}
+
+// storages are all of them, the default first.
+func (w *WAV) storages() []Storage { return append([]Storage{w.Storage}, w.Others...) }
+
+// layout is what a file of a call looks like whose stream has this rate.
+func (w *WAV) layout(rate int) layout {
+	l := layout{audio.Format{Encoding: w.Encoding, Rate: rate}, sides}
+	if w.Mono {
+		l.channels = 1
+	}
+	return l
 }
 
 // Record begins the recording of one call.

@@ -17,6 +17,9 @@ import (
 
 const rate = 8000
 
+// stereo is the layout of the files of these tests, if nothing else is said.
+var stereo = (&WAV{}).layout(rate)
+
 // day is when the calls of these tests were.
 var day = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 
@@ -359,7 +362,7 @@ func TestWAVRingIsAsLongAsTheCallNeedsIt(t *testing.T) {
 				sink := record(t, &WAV{Storage: &st})
 				tt.do(sink)
 				rec, w := finish(t, &st, sink, 0)
-				if got := audio.Duration(int(sink.size), rate); got != tt.want || len(sink.ring) != frameBytes*int(sink.size) {
+				if got := audio.Duration(int(sink.size), rate); got != tt.want || len(sink.ring) != sides*int(sink.size) {
 					t.Errorf("the ring holds %v, want %v", got, tt.want)
 				}
 				if rec.Dropped != tt.lost {
@@ -674,6 +677,7 @@ func TestWAVFileCannotOutgrowItsFormat(t *testing.T) {
 			return len(p), nil
 		}
 		sink := record(t, &WAV{Storage: st})
+		maxFrames := int(stereo.maxFrames())
 		at := audio.Duration(maxFrames-80, rate)
 		time.Sleep(at)
 		sink.WriteFrame(frame(audio.Inbound, maxFrames-80, 160))
@@ -682,8 +686,8 @@ func TestWAVFileCannotOutgrowItsFormat(t *testing.T) {
 		if err != nil || !rec.Truncated || rec.Dropped != audio.Duration(240, rate) {
 			t.Errorf("Close: %+v, %v", rec, err)
 		}
-		if end != headerBytes+maxFrames*frameBytes || rec.Size != end {
-			t.Errorf("the file has %d bytes, Size is %d, want %d", end, rec.Size, int64(headerBytes+maxFrames*frameBytes))
+		if end != stereo.size(int64(maxFrames)) || rec.Size != end {
+			t.Errorf("the file has %d bytes, Size is %d, want %d", end, rec.Size, stereo.size(int64(maxFrames)))
 		}
 	})
 }

@@ -1,9 +1,9 @@
 package recording
 
 import (
+	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"sync"
 	"time"
@@ -26,8 +26,23 @@ const (
 	minReach  = 750 * time.Millisecond
 )
 
-// scratches are what is being written to files. They are borrowed for a flush.
-var scratches = sync.Pool{New: func() any { return new([]byte) }}
+// scratch is what is being written to a file, as the ring has it and as the file
+// does.
+type scratch struct {
+	stereo []int16
+	bytes  []byte
+}
+
+// grow makes room for so many positions.
+func (s *scratch) grow(positions int) {
+	if n := sides * positions; len(s.stereo) < n {
+		s.stereo = make([]int16, n)
+		s.bytes = make([]byte, n*audio.PCM16.SampleBytes())
+	}
+}
+
+// scratches are borrowed for a flush.
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // wavSink records one call. The newest stretch of the recording lies in a ring
 // of stereo samples into which WriteFrame puts both tracks at their places. The
@@ -43,6 +58,7 @@ var scratches = sync.Pool{New: func() any { return new([]byte) }}
 // Positions count stereo samples from the start of the stream.
 type wavSink struct {
 	storage, key string
+	layout       layout
 	rate         int
 	startedAt    time.Time
 	syncEvery    time.Duration // negative means only at the end
@@ -52,13 +68,14 @@ type wavSink struct {
 	done    chan struct{}        // closed when run has ended
 
 	mu      sync.Mutex
-	ring    []byte // as in a file; position p lies at p modulo size
-	size    int64  // positions that the ring has room for
-	bound   int64  // and at most, when it has grown
-	head    int64  // end of what is known …
-	tail    int64  // … and its beginning: the ring holds what is between
-	late    int64  // how far behind the head a frame has come
-	tracks  [channels]wavTrack
+	ring    []int16 // of both sides; those of position p lie at p modulo size
+	size    int64   // positions that the ring has room for
+	bound   int64   // and at most, when it has grown
+	most    int64   // positions that the file has room for
+	head    int64   // end of what is known …
+	tail    int64   // … and its beginning: the ring holds what is between
+	late    int64   // how far behind the head a frame has come
+	tracks  [sides]wavTrack
 	dropped int64 // samples, both tracks
 	full    bool  // audio was refused because a WAV file cannot be longer
 	closed  bool
@@ -70,8 +87,8 @@ type wavSink struct {
 
 	// Of run alone.
 	file    File
-	scratch []byte // during a flush
-	written int64  // end of what the file holds
+	scratch *scratch // during a flush
+	written int64    // end of what the file holds
 	synced  time.Time
 	dirty   bool // something was written since
 }
@@ -88,15 +105,17 @@ func newWAVSink(w *WAV, info Info, file File) *wavSink {
 	bound := audio.Samples(cmp.Or(w.Buffer, defaultBuffer), rate)
 	size := min(bound, audio.Samples(firstRing, rate))
 	return &wavSink{
+		layout:    w.layout(rate),
 		rate:      rate,
 		startedAt: info.StartedAt,
 		syncEvery: cmp.Or(w.Sync, defaultSync),
 		pending:   make(chan struct{}, 1),
 		stop:      make(chan context.Context, 1),
 		done:      make(chan struct{}),
-		ring:      make([]byte, frameBytes*size),
+		ring:      make([]int16, sides*size),
 		size:      int64(size),
 		bound:     int64(bound),
+		most:      w.layout(rate).maxFrames(),
 		kept:      -1,
 		file:      file,
 		synced:    time.Now(),
@@ -118,7 +137,7 @@ func (s *wavSink) position(at time.Duration) int64 {
 func (s *wavSink) WriteFrame(f *audio.Frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.err != nil || int(f.Track) >= channels {
+	if s.closed || s.err != nil || int(f.Track) >= sides {
 		return
 	}
 	kept := 0
@@ -149,8 +168,8 @@ func (s *wavSink) place(side int, pos int64, pcm []int16) int {
 		pos += early
 	}
 	limit := s.oldest(pos) + s.bound
-	if limit > maxFrames {
-		limit = maxFrames
+	if limit > s.most {
+		limit = s.most
 		s.full = s.full || pos+int64(len(pcm)) > limit
 	}
 	pcm = pcm[:max(0, min(int64(len(pcm)), limit-pos))]
@@ -167,7 +186,7 @@ func (s *wavSink) place(side int, pos int64, pcm []int16) int {
 
 	at := int(pos % s.size)
 	n := min(len(pcm), int(s.size)-at)
-	putSide(s.ring[frameBytes*at:], side, pcm[:n])
+	putSide(s.ring[sides*at:], side, pcm[:n])
 	putSide(s.ring, side, pcm[n:])
 	if t.next-t.first > s.bound/4 || end-s.oldest(end) > s.bound/4*3 {
 		s.wake()
@@ -175,11 +194,11 @@ func (s *wavSink) place(side int, pos int64, pcm []int16) int {
 	return len(pcm)
 }
 
-// putSide writes the samples of one side, as a WAV file has them.
-func putSide(dst []byte, side int, src []int16) {
-	dst = dst[:frameBytes*len(src)]
+// putSide puts the samples of one side beside those of the other.
+func putSide(dst []int16, side int, src []int16) {
+	dst = dst[:sides*len(src)]
 	for i, v := range src {
-		binary.LittleEndian.PutUint16(dst[frameBytes*i+2*side:], uint16(v))
+		dst[sides*i+side] = v
 	}
 }
 
@@ -206,10 +225,10 @@ func (s *wavSink) makeRoom(pos, end int64) {
 	for size < need {
 		size = min(2*size, s.bound)
 	}
-	ring := make([]byte, frameBytes*size)
+	ring := make([]int16, sides*size)
 	for p := s.tail; p < s.head; {
-		from, to := s.ring[frameBytes*(p%s.size):], ring[frameBytes*(p%size):]
-		p += int64(copy(to, from[:min(int64(len(from)), frameBytes*(s.head-p))]) / frameBytes)
+		from, to := s.ring[sides*(p%s.size):], ring[sides*(p%size):]
+		p += int64(copy(to, from[:min(int64(len(from)), sides*(s.head-p))]) / sides)
 	}
 	s.ring, s.size = ring, size
 }
@@ -234,8 +253,8 @@ func (s *wavSink) advance(end int64) {
 	s.tail = max(s.tail, end-s.size)
 	at, n := from%s.size, end-from
 	first := min(n, s.size-at)
-	clear(s.ring[frameBytes*at : frameBytes*(at+first)])
-	clear(s.ring[:frameBytes*(n-first)])
+	clear(s.ring[sides*at : sides*(at+first)])
+	clear(s.ring[:sides*(n-first)])
 }
 
 func (s *wavSink) wake() {
@@ -265,11 +284,9 @@ func (s *wavSink) run() {
 
 // flush writes what the ring holds and the file does not, then the header.
 func (s *wavSink) flush() {
-	scratch := scratches.Get().(*[]byte)
-	if n := frameBytes * audio.Samples(flushEvery, s.rate); cap(*scratch) < n {
-		*scratch = make([]byte, n)
-	}
-	s.scratch = (*scratch)[:cap(*scratch)]
+	scratch := scratches.Get().(*scratch)
+	scratch.grow(audio.Samples(flushEvery, s.rate))
+	s.scratch = scratch
 	defer func() {
 		s.scratch = nil
 		scratches.Put(scratch)
@@ -288,7 +305,7 @@ func (s *wavSink) flush() {
 // as far as it was known then. It may go on to grow while scratch is written.
 type gathered struct {
 	from, end int64
-	known     [channels]int64
+	known     [sides]int64
 }
 
 // gather copies the oldest samples that are not in the file to scratch: none if
@@ -299,7 +316,7 @@ func (s *wavSink) gather() gathered {
 	from := s.oldest(s.head)
 	end := from
 	if s.err == nil && !s.settled {
-		for range channels { // one stretch may lead on to the other
+		for range sides { // one stretch may lead on to the other
 			for _, t := range s.tracks {
 				if t.first < t.next && t.first <= end {
 					end = max(end, t.next)
@@ -307,12 +324,12 @@ func (s *wavSink) gather() gathered {
 			}
 		}
 	}
-	end = min(end, from+int64(len(s.scratch)/frameBytes))
+	end = min(end, from+int64(len(s.scratch.stereo)/sides))
 	at := from % s.size
 	n := min(end-from, s.size-at)
-	copy(s.scratch, s.ring[frameBytes*at:frameBytes*(at+n)])
-	copy(s.scratch[frameBytes*n:], s.ring[:frameBytes*(end-from-n)])
-	return gathered{from, end, [channels]int64{s.tracks[0].next, s.tracks[1].next}}
+	copy(s.scratch.stereo, s.ring[sides*at:sides*(at+n)])
+	copy(s.scratch.stereo[sides*n:], s.ring[:sides*(end-from-n)])
+	return gathered{from, end, [sides]int64{s.tracks[0].next, s.tracks[1].next}}
 }
 
 // saved notes that the file holds what was gathered.
@@ -325,10 +342,37 @@ func (s *wavSink) saved(g gathered) {
 	}
 }
 
-// writeAt writes the scratch to the positions from to end.
+// writeAt writes what was gathered to the positions from to end.
 func (s *wavSink) writeAt(from, end int64) bool {
-	n, err := s.file.WriteAt(s.scratch[:(end-from)*frameBytes], headerBytes+from*frameBytes)
-	s.written = max(s.written, from+int64(n/frameBytes))
+	if !s.fill(from) {
+		return false
+	}
+	n := s.layout.put(s.scratch.bytes, s.scratch.stereo[:sides*(end-from)])
+	return s.put(s.scratch.bytes[:n], from)
+}
+
+// fill puts silence between what the file holds and pos. Where silence is zero
+// bytes, the file has it of itself.
+func (s *wavSink) fill(pos int64) bool {
+	silence := s.layout.Encoding.Silence()
+	if silence == 0 || pos <= s.written {
+		return true
+	}
+	quiet := bytes.Repeat([]byte{silence}, int(min(pos-s.written, int64(s.rate))*s.layout.frameBytes()))
+	for s.written < pos {
+		n := min((pos-s.written)*s.layout.frameBytes(), int64(len(quiet)))
+		if !s.put(quiet[:n], s.written) {
+			return false
+		}
+	}
+	return true
+}
+
+// put writes whole frames to a position.
+func (s *wavSink) put(frames []byte, pos int64) bool {
+	size := s.layout.frameBytes()
+	n, err := s.file.WriteAt(frames, s.layout.headerBytes()+pos*size)
+	s.written = max(s.written, pos+int64(n)/size)
 	s.dirty = true
 	s.fail(err)
 	return err == nil
@@ -342,8 +386,13 @@ func (s *wavSink) writeHeader() {
 	if skip {
 		return
 	}
-	h := header(s.rate, s.written)
-	_, err := s.file.WriteAt(h[:], 0)
+	var err error
+	if s.layout.padding(s.written) > 0 { // in whose place the next sound goes
+		_, err = s.file.WriteAt([]byte{0}, s.layout.size(s.written)-1)
+	}
+	if err == nil {
+		_, err = s.file.WriteAt(s.layout.header(s.written), 0)
+	}
 	s.fail(err)
 	if err != nil {
 		return
@@ -403,8 +452,9 @@ func (s *wavSink) pad() {
 	if skip || head <= s.written {
 		return
 	}
-	s.scratch = make([]byte, frameBytes)
-	s.writeAt(head-1, head)
+	if s.fill(head - 1) {
+		s.put(bytes.Repeat([]byte{s.layout.Encoding.Silence()}, int(s.layout.frameBytes())), head-1)
+	}
 }
 
 // Close ends the recording, as Sink says.
@@ -431,8 +481,8 @@ func (s *wavSink) begin(ctx context.Context, end time.Duration) {
 	if s.believable(end) {
 		// Nothing is placed any more, so the ring need not be cleared.
 		upTo := s.position(end)
-		s.full = s.full || upTo > maxFrames
-		s.head = max(s.head, min(upTo, maxFrames))
+		s.full = s.full || upTo > s.most
+		s.head = max(s.head, min(upTo, s.most))
 	}
 	s.stop <- ctx
 }
@@ -450,16 +500,9 @@ func (s *wavSink) settle(gaveUp error) {
 	if s.failure != nil {
 		s.failure = fmt.Errorf("recording: %s: %w", s.key, s.failure)
 	}
-	s.result = Recording{
-		Storage:   s.storage,
-		Key:       s.key,
-		Format:    "wav",
-		Channels:  channels,
-		Rate:      s.rate,
-		Duration:  audio.Duration(int(s.kept), s.rate),
-		Size:      headerBytes + s.kept*frameBytes,
-		CreatedAt: s.startedAt,
-		Truncated: s.failure != nil || s.full,
-		Dropped:   audio.Duration(int(s.dropped), s.rate),
-	}
+	s.result = s.layout.recording(max(0, s.kept))
+	s.result.Storage, s.result.Key = s.storage, s.key
+	s.result.CreatedAt = s.startedAt
+	s.result.Truncated = s.failure != nil || s.full
+	s.result.Dropped = audio.Duration(int(s.dropped), s.rate)
 }
