@@ -110,9 +110,10 @@ func TestBatchBeginsNothingAfterTheEndOfItsContext(t *testing.T) {
 		defer cancel()
 		begun := time.Now()
 		placements := o.PlaceAll(ctx, requests(1000))
-		if took := time.Since(begun); took != 3*time.Second {
-			t.Errorf("it took %v, want 3 s", took)
+		if took := time.Since(begun); took >= 3*time.Second {
+			t.Errorf("it took %v, want less than 3 s", took)
 		}
+		time.Sleep(time.Second) // until what was too late has been stored
 		placed := 0
 		for i, p := range placements {
 			switch {
@@ -122,8 +123,12 @@ func TestBatchBeginsNothingAfterTheEndOfItsContext(t *testing.T) {
 				t.Fatalf("request %d: %v, %v", i, p.Call, p.Err)
 			}
 		}
-		if st := o.Stats(); placed != int(st.Placed) || placed < 32 || placed > 48 {
-			t.Errorf("%d calls are said to be placed, and %d were", placed, st.Placed)
+		if st := o.Stats(); placed != int(st.Placed) || placed != 32 || st.HostHeld != 0 {
+			t.Errorf("%d calls are said to be placed, and %d were; the store keeps %d", placed, st.Placed, st.HostHeld)
+		}
+		stored, err := store.List(t.Context(), call.Filter{Limit: 1000})
+		if err != nil || len(stored) != placed {
+			t.Errorf("%d calls are stored: %v", len(stored), err)
 		}
 		if most := store.most; most != 16 {
 			t.Errorf("%d calls were stored at once, want 16", most)

@@ -108,7 +108,7 @@ func (s *Service) withRecording(ctx context.Context, id, recordingID string, do 
 		if !ok {
 			return errors.ErrUnsupported
 		}
-		return contain(func() error { return do(recorder, c.ProviderCallID) })
+		return s.do(ctx, requestTimeout, func(context.Context) error { return do(recorder, c.ProviderCallID) })
 	}()
 	if err != nil {
 		return fmt.Errorf("call: carrier recording: %w", err)
@@ -169,7 +169,7 @@ func (s *Service) amend(ctx context.Context, id string, change func(c *Call) *Ev
 	var err error
 	for range amendTries {
 		var c *Call
-		if c, err = s.cfg.Store.Get(ctx, id); err != nil {
+		if c, err = s.stored(ctx, id); err != nil {
 			return err
 		}
 		if !c.State.Terminal() {
@@ -188,7 +188,8 @@ func (s *Service) amend(ctx context.Context, id string, change func(c *Call) *Ev
 		c.Events++
 		c.Version++
 		e.CallID, e.Tenant, e.Seq, e.At, e.State = c.ID, c.Tenant, c.Events, time.Now(), c.State
-		if err = s.cfg.Store.Update(ctx, c, []Event{*e}); err == nil {
+		err = s.do(ctx, storeTimeout, func(ctx context.Context) error { return s.cfg.Store.Update(ctx, c, []Event{*e}) })
+		if err == nil {
 			s.subs.publish(*e)
 			return nil
 		}

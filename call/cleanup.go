@@ -57,16 +57,12 @@ func (l *live) leave(what string, err error) {
 	l.emit(Event{Type: EventCleanup, Name: what, Detail: err.Error()})
 }
 
-var errLate = errors.New("did not end in time")
-
 // closeSockets closes the media stream and waits for it and for the agent.
 func (l *live) closeSockets(session *Session) error {
 	if session == nil {
 		return nil
 	}
-	l.mu.Lock()
-	newest := l.link
-	l.mu.Unlock()
+	newest := l.newestLink()
 	session.link.Load().conn.Close(context.Cause(l.ctx))
 	newest.conn.Close(context.Cause(l.ctx)) // the same one, unless the caller was just coming back
 	deadline := time.NewTimer(socketsDeadline)
@@ -111,11 +107,9 @@ func (l *live) closeRecording(session *Session) error {
 	if session.recorder == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), recordingDeadline)
-	defer cancel()
-	kept, err := await(ctx, func() (recording.Recording, error) {
+	kept, err := within(context.WithoutCancel(l.ctx), l.svc, recordingDeadline, func(ctx context.Context) (recording.Recording, error) {
 		return session.recorder.Close(ctx, session.length())
-	})
+	}, nil)
 	event := Event{Type: EventRecording}
 	if err != nil {
 		event.Detail = err.Error()
@@ -160,9 +154,7 @@ func (l *live) closeTranscript(session *Session) error {
 	}
 	var err error
 	if session.transcriber != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), transcriptDeadline)
-		defer cancel()
-		_, err = await(ctx, func() (struct{}, error) { return struct{}{}, session.transcriber.Close(ctx) })
+		err = l.svc.do(context.WithoutCancel(l.ctx), transcriptDeadline, session.transcriber.Close)
 	}
 	l.update(func(c *Call) { c.Transcript = session.transcript.segments() })
 	return err
@@ -171,6 +163,11 @@ func (l *live) closeTranscript(session *Session) error {
 func (l *live) closeMetrics(session *Session) error {
 	if session == nil {
 		return nil
+	}
+	select {
+	case <-l.newestLink().done:
+	default:
+		return fmt.Errorf("stream %w", errLate) // it is in code of the host's, and counts
 	}
 	m := session.metrics()
 	l.update(func(c *Call) {
@@ -189,32 +186,4 @@ func (l *live) closeRecord() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), recordDeadline)
 	defer cancel()
 	return l.writer.finish(ctx, final)
-}
-
-// await returns what f returns, or the error of ctx if that ends first; f must
-// heed ctx too, and its goroutine ends when it does.
-func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	ch := make(chan result, 1)
-	go func() {
-		var r result
-		defer func() { ch <- r }()
-		defer recoverTo(&r.err)
-		r.value, r.err = f()
-	}()
-	select {
-	case r := <-ch:
-		return r.value, r.err
-	case <-ctx.Done():
-	}
-	select { // it may have ended because of ctx, with what it has
-	case r := <-ch:
-		return r.value, r.err
-	case <-time.After(250 * time.Millisecond):
-		var none T
-		return none, errLate
-	}
 }

@@ -55,9 +55,9 @@ func (l *live) dialCarrier() (leg string, err error) {
 		}
 		// The request is not cut off when the call is given up: its reply brings
 		// the id to hang up by.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
-		defer cancel()
-		err = contain(func() (err error) { leg, err = carrier.Dial(ctx, req); return err })
+		leg, err = within(context.WithoutCancel(l.ctx), l.svc, requestTimeout, func(ctx context.Context) (string, error) {
+			return carrier.Dial(ctx, req)
+		}, func(leg string) { l.tell(input{kind: inDialed, leg: leg}) })
 		pace.told(err)
 		switch telephony.OutcomeOf(err) {
 		case telephony.Throttled:
@@ -170,9 +170,9 @@ func (l *live) hangup() {
 				return
 			}
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
-		err = contain(func() error { return l.carrier().Hangup(ctx, leg) })
-		cancel()
+		err = l.svc.do(context.WithoutCancel(l.ctx), requestTimeout, func(ctx context.Context) error {
+			return l.carrier().Hangup(ctx, leg)
+		})
 		if err == nil {
 			l.tell(input{kind: inHungUp})
 			return
@@ -184,10 +184,9 @@ func (l *live) hangup() {
 
 // check asks the carrier how the call stands.
 func (l *live) check(leg string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
-	defer cancel()
-	var e telephony.Event
-	err := contain(func() (err error) { e, err = l.carrier().Status(ctx, leg); return err })
+	e, err := within(context.WithoutCancel(l.ctx), l.svc, requestTimeout, func(ctx context.Context) (telephony.Event, error) {
+		return l.carrier().Status(ctx, leg)
+	}, nil)
 	switch {
 	case errors.Is(err, telephony.ErrCallGone):
 		l.tell(input{kind: inForgotten})
@@ -208,11 +207,11 @@ func (l *live) search() {
 		l.tell(input{kind: inNotFound})
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), requestTimeout)
-	defer cancel()
+	ctx := context.WithoutCancel(l.ctx)
 	created := l.snapshot().CreatedAt.Truncate(time.Second) // carriers count seconds
-	var found []telephony.Event
-	err := contain(func() (err error) { found, err = f.Find(ctx, l.dialRequest(), created); return err })
+	found, err := within(ctx, l.svc, requestTimeout, func(ctx context.Context) ([]telephony.Event, error) {
+		return f.Find(ctx, l.dialRequest(), created)
+	}, nil)
 	if err != nil {
 		l.log.Warn("carrier could not be searched", "err", err)
 	}
@@ -251,7 +250,7 @@ func (l *live) unclaimed(ctx context.Context, id string) bool {
 	if other := l.svc.findLeg(legKey{name, id}); other != nil && other != l {
 		return false
 	}
-	c, err := l.svc.cfg.Store.ByProvider(ctx, name, id)
+	c, err := l.svc.byProvider(ctx, name, id)
 	if err != nil {
 		return errors.Is(err, ErrNotFound)
 	}

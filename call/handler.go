@@ -17,9 +17,14 @@ import (
 const (
 	// maxWebhook is the largest webhook that is read, in bytes.
 	maxWebhook = 64 << 10
-	// webhookTimeout bounds what router and store may take to answer one; a
-	// carrier gives up on us after little more.
-	webhookTimeout = 5 * time.Second
+	// webhookTimeout bounds what router and store may take to answer one: with
+	// what is given to those that heed it late, less than 5 s, whatever they do.
+	webhookTimeout = 4 * time.Second
+	// routeTimeout is how long somebody hears it ring until the router has decided.
+	routeTimeout = webhookTimeout
+	// releaseTimeout bounds the giving back of what a router or a policy holds for
+	// a call.
+	releaseTimeout = 2 * time.Second
 )
 
 // Handler serves what carriers ask for below Config.PublicURL:
@@ -93,8 +98,12 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 	if r.URL.RawQuery != "" {
 		address += "?" + r.URL.RawQuery
 	}
-	event, err := provider.ParseEvent(&telephony.Webhook{
-		Method: r.Method, URL: address, Header: r.Header, Body: body,
+	var event telephony.Event
+	err = contain(func() (err error) {
+		event, err = provider.ParseEvent(&telephony.Webhook{
+			Method: r.Method, URL: address, Header: r.Header, Body: body,
+		})
+		return err
 	})
 	switch {
 	case errors.Is(err, telephony.ErrUnverified):
@@ -135,7 +144,7 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 		http.NotFound(w, r)
 		return
 	}
-	if err := provider.WriteAnswer(w, answer); err != nil {
+	if err := contain(func() error { return provider.WriteAnswer(w, answer) }); err != nil {
 		s.log.Error("answer not written", "provider", part[1], "err", err)
 	}
 }

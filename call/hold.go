@@ -26,7 +26,10 @@ func (s *Session) Hold(music audio.Reader) error {
 
 func (s *Session) hold(music audio.Reader) error {
 	if music == nil {
-		music = s.live.svc.cfg.HoldSound(s.format.Rate)
+		err := contain(func() error { music = s.live.svc.cfg.HoldSound(s.format.Rate); return nil })
+		if err != nil {
+			return err
+		}
 	}
 	p := &Speech{session: s, utterance: Utterance{Audio: music, Background: true}, done: make(chan struct{})}
 	if err := s.player.hold(p); err != nil {

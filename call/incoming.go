@@ -27,7 +27,7 @@ func (s *Service) incoming(ctx context.Context, provider Provider, e telephony.E
 	if e.Status.Final() || e.ProviderCallID == "" {
 		return nothing
 	}
-	switch _, err := s.cfg.Store.ByProvider(ctx, provider.Name(), e.ProviderCallID); {
+	switch _, err := s.byProvider(ctx, provider.Name(), e.ProviderCallID); {
 	case err == nil:
 		return hangUp // a call that is over: the webhook is an old one
 	case !errors.Is(err, ErrNotFound):
@@ -70,15 +70,23 @@ func (s *Service) apologize() *telephony.Answer {
 	return &telephony.Answer{Say: s.cfg.Apology, Hangup: true}
 }
 
-// route asks the router, and contains its panics.
-func (s *Service) route(ctx context.Context, provider Provider, e telephony.Event) (d routing.Decision, err error) {
-	defer recoverTo(&err)
+// byProvider finds the record of a carrier's call.
+func (s *Service) byProvider(ctx context.Context, provider, id string) (*Call, error) {
+	return within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
+		return s.cfg.Store.ByProvider(ctx, provider, id)
+	}, nil)
+}
+
+// route asks the router.
+func (s *Service) route(ctx context.Context, provider Provider, e telephony.Event) (routing.Decision, error) {
 	if s.cfg.Router == nil {
 		return routing.Decision{}, fmt.Errorf("no router: %w", routing.ErrNoRoute)
 	}
-	return s.cfg.Router.Route(ctx, &routing.Request{
-		From: e.From, To: e.To, Provider: provider.Name(), At: time.Now(),
-	})
+	return within(ctx, s, routeTimeout, func(ctx context.Context) (routing.Decision, error) {
+		return s.cfg.Router.Route(ctx, &routing.Request{
+			From: e.From, To: e.To, Provider: provider.Name(), At: time.Now(),
+		})
+	}, func(late routing.Decision) { s.release(late.Lease) })
 }
 
 // inboundOptions are those of calls about which nobody could be asked.
@@ -224,7 +232,8 @@ func (s *Service) release(lease routing.Lease) {
 	if lease == nil {
 		return
 	}
-	if err := contain(func() error { lease.Release(); return nil }); err != nil {
-		s.log.Error("router's lease panicked", "err", err)
+	err := s.do(context.Background(), releaseTimeout, func(context.Context) error { lease.Release(); return nil })
+	if err != nil {
+		s.log.Error("router's lease was not given back", "err", err)
 	}
 }

@@ -54,8 +54,14 @@ func (l *live) claim(conn *stream.Conn) bool {
 	}
 	k.session = l.session
 	l.link = k
-	l.task(k.run)
+	k.session.host.Go(k.run) // recorder and transcriber may keep it
 	return true
+}
+
+func (l *live) newestLink() *link {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.link
 }
 
 // run reads the stream until it ends.

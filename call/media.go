@@ -83,14 +83,16 @@ func (m *media) goOn(at time.Duration) {
 func (m *media) listen(c *Call) {
 	s := m.session
 	l := s.live
-	ctx, cancel := context.WithTimeout(l.ctx, startTimeout)
-	defer cancel()
 	if c.Options.Record && l.svc.cfg.Recorder != nil {
-		sink, err := open(ctx, func() (recording.Sink, error) {
+		sink, err := within(l.ctx, l.svc, startTimeout, func(ctx context.Context) (recording.Sink, error) {
 			return l.svc.cfg.Recorder.Record(ctx, recording.Info{
 				CallID: l.id, Storage: c.Options.RecordStorage, Format: s.format, StartedAt: s.startedAt,
 			})
-		}, func(sink recording.Sink) { _, _ = sink.Close(ctx, 0) })
+		}, func(late recording.Sink) {
+			ctx, cancel := context.WithTimeout(context.Background(), recordingDeadline)
+			defer cancel()
+			_, _ = late.Close(ctx, 0)
+		})
 		if err != nil {
 			l.log.Error("call is not recorded", "err", err)
 			l.emit(Event{Type: EventRecording, Detail: err.Error()})
@@ -99,12 +101,16 @@ func (m *media) listen(c *Call) {
 		}
 	}
 	if c.Options.Transcribe && l.svc.cfg.Transcriber != nil {
-		sink, err := open(ctx, func() (transcript.Sink, error) {
+		sink, err := within(l.ctx, l.svc, startTimeout, func(ctx context.Context) (transcript.Sink, error) {
 			return l.svc.cfg.Transcriber.Transcribe(ctx, transcript.Info{
 				CallID: l.id, Provider: c.Options.TranscribeProvider, Language: c.Options.Language,
 				Format: s.format, Emit: s.AddSegment,
 			})
-		}, func(sink transcript.Sink) { _ = sink.Close(ctx) })
+		}, func(late transcript.Sink) {
+			ctx, cancel := context.WithTimeout(context.Background(), transcriptDeadline)
+			defer cancel()
+			_ = late.Close(ctx)
+		})
 		if err != nil {
 			l.log.Error("call is not transcribed", "err", err)
 			l.emit(Event{Type: EventTranscript, Detail: err.Error()})
@@ -112,20 +118,6 @@ func (m *media) listen(c *Call) {
 			s.transcriber = sink
 		}
 	}
-}
-
-// open begins a sink, which nobody waits for once ctx has ended: it is discarded
-// then.
-func open[S any](ctx context.Context, begin func() (S, error), discard func(S)) (S, error) {
-	return await(ctx, func() (S, error) {
-		sink, err := begin()
-		if err == nil && ctx.Err() != nil {
-			discard(sink)
-			var none S
-			return none, errLate
-		}
-		return sink, err
-	})
 }
 
 // write takes a frame of either side.

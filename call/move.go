@@ -239,9 +239,9 @@ func (l *live) depart(ctx context.Context, redirector telephony.Redirector, m *m
 	}
 	// The request is not cut off when ctx ends: nobody would know whether it was
 	// obeyed.
-	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-	defer cancel()
-	err := contain(func() error { return redirector.Redirect(asking, l.snapshot().ProviderCallID, url) })
+	err := l.svc.do(context.WithoutCancel(ctx), requestTimeout, func(ctx context.Context) error {
+		return redirector.Redirect(ctx, l.snapshot().ProviderCallID, url)
+	})
 	if err != nil && !l.obeyed(m, err) {
 		l.mu.Lock()
 		m.void = true

@@ -29,8 +29,8 @@ type recordWriter struct {
 const (
 	// maxUnsaved is how many events of a call may wait for a store that fails.
 	maxUnsaved = 4096
-	// writeTimeout bounds one write.
-	writeTimeout = 5 * time.Second
+	// storeTimeout bounds what one question or write to the store takes.
+	storeTimeout = 5 * time.Second
 	// rewriteFirst is how long to wait before a failed write is tried again,
 	// each time twice as long, up to rewriteMost.
 	rewriteFirst = 250 * time.Millisecond
@@ -130,9 +130,7 @@ func (w *recordWriter) write(last bool) bool {
 // same; the conflict is with ourselves then.
 func (w *recordWriter) update(record *Call, events []Event, again bool) error {
 	store := w.live.svc.cfg.Store
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.live.svc.ctx), writeTimeout)
-	defer cancel()
-	return contain(func() error {
+	return w.live.svc.do(context.WithoutCancel(w.live.svc.ctx), storeTimeout, func(ctx context.Context) error {
 		conflict := store.Update(ctx, record, events)
 		if !again || !errors.Is(conflict, ErrConflict) {
 			return conflict

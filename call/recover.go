@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 
 	"github.com/switchboard-voice/switchboard/telephony"
 )
@@ -100,35 +99,6 @@ func (s *Service) resume(calls []*live) {
 			}
 		}
 	})
-}
-
-// panicError is a panic in code of the host.
-type panicError struct {
-	value string
-	stack string
-}
-
-func (p *panicError) Error() string { return "panic: " + p.value }
-
-// contain calls into code of the host's and makes an error of its panic.
-func contain(f func() error) (err error) {
-	defer recoverTo(&err)
-	return f()
-}
-
-// recoverTo turns a panic into an error. What was panicked with is reduced to
-// its type, unless it is an error or text of the runtime's, since it may hold
-// anything.
-func recoverTo(err *error) {
-	v := recover()
-	if v == nil {
-		return
-	}
-	p := &panicError{value: fmt.Sprintf("%T", v), stack: string(debug.Stack())}
-	if r, ok := v.(interface{ RuntimeError() }); ok {
-		p.value = fmt.Sprint(r)
-	}
-	*err = p
 }
 
 // statusInput is the input that a carrier's report is.

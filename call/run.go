@@ -110,15 +110,27 @@ func (l *live) create(ctx context.Context) (existing *Call, err error) {
 	first := l.stamp(Event{Type: EventState, State: l.record.State})
 	record := l.record.Clone()
 	l.mu.Unlock()
-	err = contain(func() (err error) {
-		existing, err = l.svc.cfg.Store.Create(ctx, record, []Event{first})
-		return err
+	existing, err = within(ctx, l.svc, storeTimeout, func(ctx context.Context) (*Call, error) {
+		return l.svc.cfg.Store.Create(ctx, record, []Event{first})
+	}, func(existing *Call) {
+		if existing == nil {
+			l.svc.takeBack(record.ID)
+		}
 	})
 	if err == nil && existing == nil {
 		l.writer.version = record.Version
 		l.svc.subs.publish(first)
 	}
 	return existing, err
+}
+
+// takeBack removes the record of a call that did not come about, because it was
+// stored too late.
+func (s *Service) takeBack(id string) {
+	err := s.do(context.Background(), storeTimeout, func(ctx context.Context) error { return s.cfg.Store.Delete(ctx, id) })
+	if err != nil {
+		s.log.Error("record of a call that did not come about is left", "call", id, "err", err)
+	}
 }
 
 // begin starts the owner of the call with its first input.

@@ -50,7 +50,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg:       cfg,
-		log:       cfg.Logger,
+		log:       slog.New(guardedLog{cfg.Logger.Handler()}),
 		providers: make(map[string]Provider, len(cfg.Providers)),
 		paces:     make(map[string]*pace, len(cfg.Providers)),
 		live:      make(map[string]*live),
@@ -71,11 +71,18 @@ func (s *Service) Call(ctx context.Context, id string) (*Call, error) {
 	if l := s.find(id); l != nil {
 		return l.snapshot(), nil
 	}
-	c, err := s.cfg.Store.Get(ctx, id)
+	c, err := s.stored(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("call: get: %w", err)
 	}
 	return c, nil
+}
+
+// stored is the record of a call as the store has it.
+func (s *Service) stored(ctx context.Context, id string) (*Call, error) {
+	return within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
+		return s.cfg.Store.Get(ctx, id)
+	}, nil)
 }
 
 // Calls returns the calls that fit f, newest first, at most f.Max() of them.
@@ -117,7 +124,7 @@ func (s *Service) Hangup(ctx context.Context, id string) error {
 func (s *Service) hangup(ctx context.Context, id string, cause Cause) error {
 	l := s.find(id)
 	if l == nil {
-		if _, err := s.cfg.Store.Get(ctx, id); err != nil {
+		if _, err := s.stored(ctx, id); err != nil {
 			return fmt.Errorf("call: hangup: %w", err)
 		}
 		return nil
@@ -161,7 +168,7 @@ func (s *Service) Erase(ctx context.Context, id string) error {
 			return fmt.Errorf("call: erase: %w", ErrLive)
 		}
 	}
-	c, err := s.cfg.Store.Get(ctx, id)
+	c, err := s.stored(ctx, id)
 	if err != nil {
 		return fmt.Errorf("call: erase: %w", err)
 	}
@@ -322,7 +329,7 @@ type counts struct {
 	placed, received, refused  atomic.Int64
 	ended                      [states]atomic.Int64
 	unverified, streamsRefused atomic.Int64
-	agentsLeft                 atomic.Int64
+	agentsLeft, hostHeld       atomic.Int64
 	persistPending             atomic.Int64
 	eventsUnsaved              atomic.Int64
 }
@@ -341,6 +348,7 @@ type Stats struct {
 	EventsUnsaved      int64 // not stored, because the store failed for too long
 	PersistPending     int64 // calls that are over and not stored yet
 	AgentsLeft         int64 // agents that have not returned from a call that is over, or whose sound has not
+	HostHeld           int64 // requests to a carrier, store, router, policy, recorder or transcriber that are not waited for any more and have not returned
 }
 
 // Stats returns the figures of now.
@@ -360,6 +368,7 @@ func (s *Service) Stats() Stats {
 		EventsUnsaved:      s.counts.eventsUnsaved.Load(),
 		PersistPending:     s.counts.persistPending.Load(),
 		AgentsLeft:         s.counts.agentsLeft.Load(),
+		HostHeld:           s.counts.hostHeld.Load(),
 	}
 	for state := Completed; state < states; state++ {
 		st.Ended[state] = s.counts.ended[state].Load()

@@ -732,7 +732,7 @@ func (w *simWriter) write(l life, version int64, pause time.Duration, again bool
 	c, o := w.o.c, w.o
 	there := c.dice.within(20 * time.Millisecond)
 	if c.happens(storeSlow) {
-		there = c.dice.within(writeTimeout)
+		there = c.dice.within(storeTimeout)
 	}
 	failed := func() {
 		if !c.w.flaws.writesOnce {
