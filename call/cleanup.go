@@ -129,13 +129,11 @@ func (l *live) salvageRecording() error {
 	if !ok || !l.recovered || !c.Options.Record || c.Recording != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), recordingDeadline)
-	defer cancel()
-	kept, err := await(ctx, func() (recording.Recording, error) {
+	kept, err := within(context.WithoutCancel(l.ctx), l.svc, recordingDeadline, func(ctx context.Context) (recording.Recording, error) {
 		return salvager.Salvage(ctx, recording.Info{
 			CallID: l.id, Storage: c.Options.RecordStorage, StartedAt: c.CreatedAt,
 		})
-	})
+	}, nil)
 	switch {
 	case errors.Is(err, recording.ErrNotFound):
 		return nil // none had begun

@@ -34,6 +34,7 @@ func metrics(svc *call.Service) http.Handler {
 		counter("switchboard_events_unsaved_total", "Events that could not be stored.", st.EventsUnsaved)
 		gauge("switchboard_persist_pending", "Calls that are over and not stored yet.", st.PersistPending)
 		gauge("switchboard_agents_left", "Agents that have not returned from a call that is over.", st.AgentsLeft)
+		gauge("switchboard_host_held", "Requests to a carrier, store or other plug that are not waited for any more.", st.HostHeld)
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_, _ = w.Write(b.Bytes())
 	})
