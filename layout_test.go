@@ -26,7 +26,7 @@ var rooms = map[string]struct {
 	"telephony/numbering":          {[]string{"telephony"}, []string{"github.com/nyaruka/phonenumbers"}, "the numbering plans of the world, which are heavy"},
 	"stream":                       {[]string{"audio", "internal/wheel"}, []string{"github.com/gorilla/websocket"}, "sound over WebSockets, whoever calls"},
 	"routing":                      {[]string{"telephony", "internal/wallclock"}, nil, "decides by numbers, agents and hours"},
-	"recording":                    {[]string{"audio"}, nil, "keeps sound"},
+	"recording":                    {[]string{"audio"}, []string{"github.com/cenkalti/backoff"}, "keeps sound, and tries again where it goes"},
 	"stream/streamtest":            {[]string{"audio", "stream"}, nil, "judges media protocols"},
 	"telephony/telephonytest":      {[]string{"telephony"}, nil, "judges carriers"},
 	"recording/recordingtest":      {[]string{"audio", "recording"}, nil, "judges storages and recorders"},

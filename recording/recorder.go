@@ -20,6 +20,14 @@ var (
 	// ErrUnknownStorage tells that a recorder has no storage of the name that
 	// Info asks for.
 	ErrUnknownStorage = errors.New("recording: unknown storage")
+	// ErrDenied tells that a storage does not accept our credentials, or does
+	// not let them do this.
+	ErrDenied = errors.New("recording: denied")
+	// ErrUnavailable tells that a storage could not be reached or did not do its
+	// work. It may later.
+	ErrUnavailable = errors.New("recording: storage is not available")
+	// ErrFull tells that a storage takes no more recordings for lack of room.
+	ErrFull = errors.New("recording: no room")
 )
 
 // Info describes a call that is to be recorded.

@@ -21,24 +21,13 @@ var ErrInUse = errors.New("recording: still being written")
 // process that was killed has left, and what could not be committed. Either
 // [Dir.Salvage] or [Dir.Remove] is to follow.
 func (d *Dir) Unfinished() ([]string, error) {
-	root, err := os.OpenRoot(d.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("recording: dir: unfinished: %w", err)
-	}
-	defer root.Close()
 	var keys []string
-	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
+	err := d.walk(func(name string, _ fs.DirEntry) error {
 		dir, base := path.Split(name)
 		base, hidden := strings.CutPrefix(base, partPrefix)
 		base, part := strings.CutSuffix(base, partSuffix)
 		key := dir + base
-		if hidden && part && e.Type().IsRegular() && CheckKey(key) == nil && d.isWriting(key) == nil {
+		if hidden && part && CheckKey(key) == nil && d.isWriting(key) == nil {
 			keys = append(keys, key)
 		}
 		return nil
@@ -47,6 +36,28 @@ func (d *Dir) Unfinished() ([]string, error) {
 		return nil, fmt.Errorf("recording: dir: unfinished: %w", err)
 	}
 	return keys, nil
+}
+
+// walk visits every file, in the order of their names. What goes away meanwhile
+// is passed over.
+func (d *Dir) walk(visit func(name string, e fs.DirEntry) error) error {
+	root, err := os.OpenRoot(d.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		return visit(name, e)
+	})
 }
 
 // Salvage publishes an unfinished WAV file: it mends the header, which may tell

@@ -43,3 +43,13 @@ type File interface {
 	// Abort drops the file. After Commit it does nothing.
 	Abort() error
 }
+
+// An Uploader is a Storage that takes a whole file in one go, without a copy of
+// its own.
+type Uploader interface {
+	// Upload stores the size bytes of r under key, and returns nil once the
+	// storage has shown that it holds just these. What an earlier attempt has
+	// left is used or cleared away: to repeat an upload whose fate is unknown is
+	// safe. A key under which something else lies is ErrExists.
+	Upload(ctx context.Context, key string, r io.ReaderAt, size int64) error
+}

@@ -71,31 +71,53 @@ func (d *Dir) sign(key, expires string) []byte {
 // is not signed or has expired gets 403, one whose file is gone 404: who has no
 // valid address learns nothing of what there is.
 func (d *Dir) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	key, ok := d.admit(w, r)
+	if !ok {
+		return
+	}
+	if err := d.serve(w, r, key); err != nil {
+		refuse(w, err)
+	}
+}
+
+// admit returns the key of a request that has a valid address, and answers any
+// other.
+func (d *Dir) admit(w http.ResponseWriter, r *http.Request) (key string, ok bool) {
 	w.Header().Set("Cache-Control", "private, no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-		return
+		return "", false
 	}
-	key := strings.TrimPrefix(r.URL.Path, "/")
+	key = strings.TrimPrefix(r.URL.Path, "/")
 	if !d.admits(key, r.URL.Query(), time.Now()) {
 		http.Error(w, "the address is not valid, or not any more", http.StatusForbidden)
-		return
+		return "", false
 	}
+	return key, true
+}
+
+// serve answers with the file of key. It has not answered if it fails.
+func (d *Dir) serve(w http.ResponseWriter, r *http.Request, key string) error {
 	f, info, err := d.open(key)
-	if errors.Is(err, ErrNotFound) {
-		http.Error(w, "there is no such recording", http.StatusNotFound)
-		return
-	}
 	if err != nil {
-		http.Error(w, "the recording cannot be read", http.StatusInternalServerError)
-		return
+		return err
 	}
 	defer func() { _ = f.Close() }()
 	w.Header().Set("Content-Type", contentType(key))
 	http.ServeContent(w, r, "", info.ModTime(), f)
+	return nil
+}
+
+// refuse answers that there is no file, or that it cannot be had.
+func refuse(w http.ResponseWriter, err error) {
+	if errors.Is(err, ErrNotFound) {
+		http.Error(w, "there is no such recording", http.StatusNotFound)
+		return
+	}
+	http.Error(w, "the recording cannot be read", http.StatusInternalServerError)
 }
 
 // admits reports whether key and query are those of an address that was given

@@ -32,6 +32,28 @@ func TestDirWithoutAddresses(t *testing.T) {
 	TestStorage(t, func(t *testing.T) recording.Storage { return &recording.Dir{Path: t.TempDir()} })
 }
 
+// A spool is a storage whether its files have been brought away or not.
+func TestSpool(t *testing.T) {
+	for name, start := range map[string]bool{"that brings away": true, "whose files stay": false} {
+		t.Run(name, func(t *testing.T) {
+			TestStorage(t, func(t *testing.T) recording.Storage {
+				s := &recording.Spool{Local: newDir(t), Remote: recording.NewMemory("far"), MinFree: -1}
+				if start {
+					if err := s.Start(); err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() {
+						if err := s.Close(context.Background()); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				return s
+			})
+		})
+	}
+}
+
 func TestWAV(t *testing.T) {
 	t.Run("in memory", func(t *testing.T) {
 		TestRecorder(t, func(*testing.T) (recording.Recorder, recording.Storage) {
