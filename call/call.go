@@ -71,6 +71,9 @@ type Call struct {
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
 	Fingerprint    string `json:"fingerprint,omitempty"`
 
+	// Owner names the replica that has the call, or had it last; empty where a
+	// service is alone. See Cluster.
+	Owner string `json:"owner,omitempty"`
 	// Life is the state machine's own memory, for recovery and replay.
 	Life []byte `json:"life,omitempty"`
 	// Events is the Seq of the call's last event.

@@ -8,13 +8,14 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // defaultMaxEnded is how many ended calls a MemoryStore keeps if it is not told.
 const defaultMaxEnded = 10_000
 
-// MemoryStore is a Store in memory: what it holds is lost with the process, and
-// no other process sees it. Its zero value is empty and ready for use.
+// MemoryStore is a SharedStore in memory: what it holds is lost with the process,
+// and no other process sees it. Its zero value is empty and ready for use.
 //
 // Calls that live are all kept. Of those that have ended, only the last ones
 // are: see MaxEnded.
@@ -31,14 +32,25 @@ type MemoryStore struct {
 	byProvider map[providerID]*stored
 	ordered    []*stored // the reverse of List's order, so that most new calls go to the end
 	ended      list.List // of *stored, in the order in which they ended
+
+	leases   map[string]time.Time // when they run out
+	watchers map[*watcher]struct{}
 }
+
+var _ SharedStore = (*MemoryStore)(nil)
 
 // stored is a call in a MemoryStore. What call points to, and each event, never
 // changes: a write puts another in its place. So readers copy it without lock.
 type stored struct {
 	call   *Call
-	events []Event       // by Seq
+	events []noted       // by Seq
 	end    *list.Element // in MemoryStore.ended, nil while the call lives
+}
+
+// noted is an event and the owner of the record that it was written with.
+type noted struct {
+	Event
+	by string
 }
 
 type (
@@ -109,6 +121,11 @@ func (m *MemoryStore) ByProvider(ctx context.Context, provider, providerCallID s
 	return m.find(ctx, func() *stored { return m.byProvider[providerID{provider, providerCallID}] })
 }
 
+// ByKey implements [Store].
+func (m *MemoryStore) ByKey(ctx context.Context, tenant, key string) (*Call, error) {
+	return m.find(ctx, func() *stored { return m.byKey[tenantKey{tenant, key}] })
+}
+
 // List implements [Store].
 func (m *MemoryStore) List(ctx context.Context, f Filter) ([]*Call, error) {
 	if err := ctx.Err(); err != nil {
@@ -147,7 +164,10 @@ func (m *MemoryStore) Events(ctx context.Context, id string, after int64) ([]Eve
 		if there {
 			i++
 		}
-		found = slices.Clone(r.events[i:])
+		found = make([]Event, 0, len(r.events)-i)
+		for _, e := range r.events[i:] {
+			found = append(found, e.Event)
+		}
 	}
 	m.mu.RUnlock()
 	return ownEvents(found), nil
@@ -214,7 +234,8 @@ func (m *MemoryStore) put(r *stored, c *Call, events []Event) {
 	m.ordered = slices.Insert(m.ordered, i, r)
 	for _, e := range events {
 		if i, there := slices.BinarySearchFunc(r.events, e.Seq, bySeq); !there {
-			r.events = slices.Insert(r.events, i, e)
+			r.events = slices.Insert(r.events, i, noted{e, c.Owner})
+			m.tell(c, e.Seq)
 		}
 	}
 	if c.State.Terminal() && r.end == nil {
@@ -257,7 +278,7 @@ func (m *MemoryStore) place(p Position) (int, bool) {
 
 func keyOf(c *Call) tenantKey       { return tenantKey{c.Tenant, c.IdempotencyKey} }
 func providerOf(c *Call) providerID { return providerID{c.Provider, c.ProviderCallID} }
-func bySeq(e Event, seq int64) int  { return cmp.Compare(e.Seq, seq) }
+func bySeq(e noted, seq int64) int  { return cmp.Compare(e.Seq, seq) }
 
 // ownCall returns a copy of c to keep, with its times in UTC and without
 // monotonic readings, as they come back from any store.

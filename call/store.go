@@ -49,6 +49,10 @@ type Store interface {
 	// ErrNotFound.
 	ByProvider(ctx context.Context, provider, providerCallID string) (*Call, error)
 
+	// ByKey returns the call of a tenant that was stored under this idempotency
+	// key, or ErrNotFound; so it does for an empty one.
+	ByKey(ctx context.Context, tenant, key string) (*Call, error)
+
 	// List returns calls that fit f, newest first (by CreatedAt, then ID,
 	// descending), at most f.Limit of them.
 	List(ctx context.Context, f Filter) ([]*Call, error)
@@ -62,6 +66,34 @@ type Store interface {
 	Delete(ctx context.Context, id string) error
 }
 
+// SharedStore is a Store that several services use at once, and that tells them
+// of each other: what Config.Cluster needs. A replica is known by a name that no
+// other has ever had; Call.Owner is such a name.
+type SharedStore interface {
+	Store
+
+	// Renew makes the lease of a replica good for as long from now on, by the
+	// clock of the store. One that had run out is good again.
+	Renew(ctx context.Context, replica string, lease time.Duration) error
+
+	// Resign ends a lease. None there is no error.
+	Resign(ctx context.Context, replica string) error
+
+	// Replicas returns those whose lease is good, in the order of their names.
+	Replicas(ctx context.Context) ([]string, error)
+
+	// Watch calls deliver with the events that others write, until ctx ends, whose
+	// error it returns. An event is another's if the record with which it was
+	// written has an Owner that is not self. Each is delivered once, those of a
+	// call in order, soon after it was written, and whatever happens to
+	// connections meanwhile; those of a call that is deleted may be left out.
+	//
+	// Deliver is called once with no events, when the watch has begun: of what is
+	// written after that nothing is missed. It is called by one goroutine, must not
+	// block, and owns what it is given.
+	Watch(ctx context.Context, self string, deliver func([]Event)) error
+}
+
 // Filter chooses calls. Zero fields do not restrict.
 type Filter struct {
 	Tenant    *string // nil: every tenant's calls
@@ -69,8 +101,11 @@ type Filter struct {
 	AgentID   string
 	Direction *telephony.Direction
 	Provider  string
-	Since     time.Time // CreatedAt at or after
-	Until     time.Time // CreatedAt before
+	// NotOwnedBy leaves out the calls whose Owner is one of these; nil leaves out
+	// none.
+	NotOwnedBy []string
+	Since      time.Time // CreatedAt at or after
+	Until      time.Time // CreatedAt before
 	// Before continues a list: only calls that come after this position in the
 	// order of List.
 	Before *Position
@@ -95,6 +130,7 @@ func (f *Filter) Matches(c *Call) bool {
 		f.AgentID != "" && c.AgentID != f.AgentID,
 		f.Direction != nil && c.Direction != *f.Direction,
 		f.Provider != "" && c.Provider != f.Provider,
+		slices.Contains(f.NotOwnedBy, c.Owner),
 		!f.Since.IsZero() && c.CreatedAt.Before(f.Since),
 		!f.Until.IsZero() && !c.CreatedAt.Before(f.Until):
 		return false

@@ -23,13 +23,24 @@ import (
 // has its name; a failure says what the store did instead.
 //
 // open returns a store that holds nothing and leaves its closing to t.Cleanup.
-// It is called once for each rule.
+// It is called once for each rule, and once more.
 //
-// The rules are those that call.Store states.
+// The rules are those that call.Store states, and for a store that is a
+// call.SharedStore, those that it states besides.
 func TestStore(t *testing.T, open func(t *testing.T) call.Store) {
 	for _, rule := range storeRules {
 		t.Run(rule.name, func(t *testing.T) {
 			if err := rule.check(t.Context(), open(t)); err != nil {
+				t.Errorf("broken rule: %s\n%v", rule.name, err)
+			}
+		})
+	}
+	if _, shared := open(t).(call.SharedStore); !shared {
+		return
+	}
+	for _, rule := range sharedRules {
+		t.Run(rule.name, func(t *testing.T) {
+			if err := rule.check(t.Context(), open(t).(call.SharedStore)); err != nil {
 				t.Errorf("broken rule: %s\n%v", rule.name, err)
 			}
 		})
@@ -59,6 +70,7 @@ var storeRules = []storeRule{
 	{"a key that was used returns the first call", storeReplays},
 	{"a key belongs to a tenant", storePartsTenants},
 	{"of fifty creates under one key one stores", storeReplaysAtOnce},
+	{"a call is found by its tenant and key", storeFindsByKey},
 
 	{"a call is found by its carrier's id", storeFindsByProvider},
 	{"a carrier's id belongs to one call", storeRefusesTakenProviderID},
@@ -175,6 +187,9 @@ func storeFindsNothing(ctx context.Context, s call.Store) error {
 	}
 	if c, err := s.ByProvider(ctx, "sim", "nobody"); !errors.Is(err, call.ErrNotFound) || c != nil {
 		return breach("ByProvider returned %v, %v, not nil and ErrNotFound", c, err)
+	}
+	if c, err := s.ByKey(ctx, "", "nothing"); !errors.Is(err, call.ErrNotFound) || c != nil {
+		return breach("ByKey returned %v, %v, not nil and ErrNotFound", c, err)
 	}
 	if list, err := s.List(ctx, call.Filter{}); err != nil || len(list) != 0 {
 		return breach("List returned %d calls, %v", len(list), err)
@@ -428,6 +443,34 @@ func storeReplaysAtOnce(ctx context.Context, s call.Store) error {
 	return unchanged(ctx, s, list[0], 1)
 }
 
+func storeFindsByKey(ctx context.Context, s call.Store) error {
+	one, two, bare := newCall("one"), newCall("two"), newCall("bare")
+	one.IdempotencyKey = "key"
+	two.Tenant, two.IdempotencyKey = "t", "key"
+	for _, c := range []*call.Call{one, two, bare} {
+		if err := create(ctx, s, c); err != nil {
+			return err
+		}
+	}
+	one = next(one)
+	one.State = call.Completed
+	if err := s.Update(ctx, one, nil); err != nil {
+		return breach("Update: %w", err)
+	}
+	for _, want := range []*call.Call{one, two} {
+		got, err := s.ByKey(ctx, want.Tenant, "key")
+		if err := same("ByKey", err, want, got); err != nil {
+			return err
+		}
+	}
+	for _, k := range []struct{ tenant, key string }{{"", ""}, {"", "keys"}, {"other", "key"}, {"t", ""}} {
+		if c, err := s.ByKey(ctx, k.tenant, k.key); !errors.Is(err, call.ErrNotFound) {
+			return breach("ByKey of tenant %q and key %q returned %v, %v, not ErrNotFound", k.tenant, k.key, c, err)
+		}
+	}
+	return nil
+}
+
 func storeFindsByProvider(ctx context.Context, s call.Store) error {
 	c := newCall("one")
 	if err := create(ctx, s, c); err != nil {
@@ -596,6 +639,8 @@ func storeFilters(ctx context.Context, s call.Store) error {
 	for name, f := range map[string]call.Filter{
 		"Tenant":      {Tenant: &tenant},
 		"no tenant":   {Tenant: new(string)},
+		"owner":       {NotOwnedBy: []string{"a", "c"}},
+		"no owner":    {NotOwnedBy: []string{""}},
 		"States":      {States: []call.State{call.Active, call.Busy}},
 		"AgentID":     {AgentID: "b"},
 		"Direction":   {Direction: &inbound},
@@ -627,6 +672,7 @@ func randomCall(rng *rand.Rand, n int) *call.Call {
 	c.Tenant = names[rng.IntN(3)]
 	c.AgentID = names[1+rng.IntN(2)]
 	c.Provider = names[1+rng.IntN(2)]
+	c.Owner = names[rng.IntN(3)]
 	c.Direction = telephony.Direction(rng.IntN(2))
 	c.State = call.State(rng.IntN(int(call.Canceled) + 1))
 	c.CreatedAt = storeEpoch.Add(time.Duration(rng.IntN(40)))
@@ -652,6 +698,9 @@ func randomFilter(rng *rand.Rand) call.Filter {
 	}
 	if sometimes() {
 		f.Provider = like.Provider
+	}
+	if sometimes() {
+		f.NotOwnedBy = []string{like.Owner, "b"}
 	}
 	if sometimes() {
 		f.Since = like.CreatedAt
@@ -744,6 +793,9 @@ func storeDeletes(ctx context.Context, s call.Store) error {
 		if events, _ := s.Events(ctx, c.ID, 0); len(events) != 0 {
 			return breach("%d events are left", len(events))
 		}
+		if _, err := s.ByKey(ctx, "", c.IdempotencyKey); !errors.Is(err, call.ErrNotFound) {
+			return breach("ByKey returned %v, not ErrNotFound", err)
+		}
 		list, err := s.List(ctx, call.Filter{})
 		if err := same("List", err, []string{stays.ID}, ids(list)); err != nil {
 			return err
@@ -787,6 +839,7 @@ func storeCopies(ctx context.Context, s call.Store) error {
 	for who, read := range map[string]func() (*call.Call, error){
 		"the caller of Get":        func() (*call.Call, error) { return s.Get(ctx, c.ID) },
 		"the caller of ByProvider": func() (*call.Call, error) { return s.ByProvider(ctx, c.Provider, c.ProviderCallID) },
+		"the caller of ByKey":      func() (*call.Call, error) { return s.ByKey(ctx, c.Tenant, c.IdempotencyKey) },
 		"who got the existing":     func() (*call.Call, error) { return s.Create(ctx, c, events) },
 		"the caller of List": func() (*call.Call, error) {
 			list, err := s.List(ctx, call.Filter{})
@@ -846,6 +899,7 @@ func storeHeedsContext(ctx context.Context, s call.Store) error {
 		{"Update", func() error { return s.Update(ended, next(c), []call.Event{newEvent(c, 1)}) }},
 		{"Get", func() error { _, err := s.Get(ended, c.ID); return err }},
 		{"ByProvider", func() error { _, err := s.ByProvider(ended, c.Provider, c.ProviderCallID); return err }},
+		{"ByKey", func() error { _, err := s.ByKey(ended, "", "key"); return err }},
 		{"List", func() error { _, err := s.List(ended, call.Filter{}); return err }},
 		{"Events", func() error { _, err := s.Events(ended, c.ID, 0); return err }},
 		{"Delete", func() error { return s.Delete(ended, c.ID) }},

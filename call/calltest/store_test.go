@@ -22,7 +22,15 @@ type faulty struct {
 	byProvider func(context.Context, string, string) (*call.Call, error)
 	list       func(context.Context, call.Filter) ([]*call.Call, error)
 	events     func(context.Context, string, int64) ([]call.Event, error)
+	byKey      func(context.Context, string, string) (*call.Call, error)
 	remove     func(context.Context, string) error
+}
+
+func (f *faulty) ByKey(ctx context.Context, tenant, key string) (*call.Call, error) {
+	if f.byKey != nil {
+		return f.byKey(ctx, tenant, key)
+	}
+	return f.Store.ByKey(ctx, tenant, key)
 }
 
 func (f *faulty) Create(ctx context.Context, c *call.Call, events []call.Event) (*call.Call, error) {
@@ -186,6 +194,15 @@ func TestStoreRulesCatch(t *testing.T) {
 				return c, err
 			}
 		}},
+		{"finds a key of any tenant", "a call is found by its tenant and key", func(m *call.MemoryStore, f *faulty) {
+			f.byKey = func(ctx context.Context, tenant, key string) (*call.Call, error) {
+				c, err := m.ByKey(ctx, tenant, key)
+				if errors.Is(err, call.ErrNotFound) {
+					return m.ByKey(ctx, "", key)
+				}
+				return c, err
+			}
+		}},
 		{"gives one carrier's id to two calls", "a carrier's id belongs to one call", func(m *call.MemoryStore, f *faulty) {
 			f.create = func(ctx context.Context, c *call.Call, events []call.Event) (*call.Call, error) {
 				existing, err := m.Create(ctx, c, events)
@@ -239,6 +256,7 @@ func TestStoreRulesCatch(t *testing.T) {
 				f.Direction = nil
 			}
 		})},
+		{"does not filter by owner", "a list holds what Filter.Matches allows", filterWithout(func(f *call.Filter) { f.NotOwnedBy = nil })},
 		{"looks at the first state only", "a list holds what Filter.Matches allows", filterWithout(func(f *call.Filter) { f.States = f.States[:min(1, len(f.States))] })},
 		{"does not filter by agent", "a list holds what Filter.Matches allows", filterWithout(func(f *call.Filter) { f.AgentID = "" })},
 		{"does not filter by provider", "a list holds what Filter.Matches allows", filterWithout(func(f *call.Filter) { f.Provider = "" })},

@@ -33,6 +33,13 @@ func listQuery(f call.Filter) (query string, args []any) {
 		}
 		and("state IN (" + strings.Join(states, ", ") + ")")
 	}
+	if len(f.NotOwnedBy) > 0 {
+		owners := make([]string, len(f.NotOwnedBy))
+		for i, owner := range f.NotOwnedBy {
+			owners[i] = arg(owner)
+		}
+		and("owner NOT IN (" + strings.Join(owners, ", ") + ")")
+	}
 	if f.AgentID != "" {
 		and("agent_id = " + arg(f.AgentID))
 	}

@@ -47,9 +47,9 @@ func open(ctx context.Context, address string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, write: writeInTransaction}
+	s := &Store{db: db, write: writeInTransaction, watch: watchSQLite}
 	if db.Postgres() {
-		s.write = writeAtOnce
+		s.write, s.watch = writeAtOnce, watchPostgres
 	}
 	return s, nil
 }

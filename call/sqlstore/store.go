@@ -10,7 +10,7 @@ import (
 	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
 
-// Store is a call.Store in a database. It may be used by many goroutines, and
+// Store is a call.SharedStore in a database. It may be used by many goroutines, and
 // the same database by several processes, at once. On SQLite writes wait for each
 // other, up to 5 seconds for those of other processes; on PostgreSQL only those
 // of the same call do.
@@ -24,9 +24,10 @@ import (
 type Store struct {
 	db    *sqldb.DB
 	write writer
+	watch func(ctx context.Context, s *Store, self string, deliver func([]call.Event)) error
 }
 
-var _ call.Store = (*Store)(nil)
+var _ call.SharedStore = (*Store)(nil)
 
 // Close closes the database. After it, methods return errors. A second Close
 // does nothing.
@@ -81,6 +82,17 @@ func (s *Store) ByProvider(ctx context.Context, provider, providerCallID string)
 	c, err := s.find(ctx, `SELECT record FROM calls WHERE provider = $1 AND provider_call_id = $2`, provider, providerCallID)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: by provider: %w", err)
+	}
+	return c, nil
+}
+
+const selectByKey = `SELECT record FROM calls WHERE tenant = $1 AND idempotency_key = $2`
+
+// ByKey implements call.Store.
+func (s *Store) ByKey(ctx context.Context, tenant, key string) (*call.Call, error) {
+	c, err := s.find(ctx, selectByKey, tenant, key)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: by key: %w", err)
 	}
 	return c, nil
 }

@@ -13,12 +13,12 @@ import (
 // columns are those of the table calls after its id. An update leaves the id
 // alone: to set it, even to itself, makes SQLite look through the call's events.
 const columns = `version, tenant, idempotency_key, agent_id, direction,
-	provider, provider_call_id, state, created_at, record`
+	provider, provider_call_id, state, created_at, owner, record`
 
 const (
-	insertCall = `INSERT INTO calls (id, ` + columns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+	insertCall = `INSERT INTO calls (id, ` + columns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT DO NOTHING`
-	updateCall = `UPDATE calls SET (` + columns + `) = ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+	updateCall = `UPDATE calls SET (` + columns + `) = ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		WHERE id = $1 AND version = $2 - 1`
 )
 
@@ -35,19 +35,21 @@ func rowOf(c *call.Call) (row, error) {
 	}
 	return row{record: record, values: []any{
 		c.ID, c.Version, c.Tenant, orNull(c.IdempotencyKey), c.AgentID, c.Direction.String(),
-		c.Provider, orNull(c.ProviderCallID), c.State.String(), sqldb.Nanos(c.CreatedAt), record,
+		c.Provider, orNull(c.ProviderCallID), c.State.String(), sqldb.Nanos(c.CreatedAt), c.Owner, record,
 	}}, nil
 }
 
 func orNull(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
 
-// eventRows are events as the table has them, column by column.
+// eventRows are the events of one write as the table has them, column by column.
 type eventRows struct {
+	owner   string
 	seq, at []int64
 	event   []string
 }
 
-func eventRowsOf(events []call.Event) (rows eventRows, err error) {
+func eventRowsOf(c *call.Call, events []call.Event) (rows eventRows, err error) {
+	rows.owner = c.Owner
 	for _, e := range events {
 		event, err := encodeEvent(e)
 		if err != nil {
@@ -75,8 +77,7 @@ func (s *Store) create(ctx context.Context, c *call.Call, events []call.Event) (
 // key, or says that it is in the way for another reason.
 func (s *Store) existing(ctx context.Context, c *call.Call) (*call.Call, error) {
 	if c.IdempotencyKey != "" {
-		first, err := scanCall(s.db.Write.QueryRowContext(ctx,
-			`SELECT record FROM calls WHERE tenant = $1 AND idempotency_key = $2`, c.Tenant, c.IdempotencyKey))
+		first, err := scanCall(s.db.Write.QueryRowContext(ctx, selectByKey, c.Tenant, c.IdempotencyKey))
 		if !errors.Is(err, call.ErrNotFound) {
 			return first, err
 		}
@@ -112,7 +113,7 @@ func (s *Store) put(ctx context.Context, statement string, c *call.Call, events 
 	if err != nil {
 		return err
 	}
-	rows, err := eventRowsOf(events)
+	rows, err := eventRowsOf(c, events)
 	if err != nil {
 		return err
 	}
@@ -146,16 +147,20 @@ type writer func(ctx context.Context, db *sql.DB, statement string, values []any
 
 // writeAtOnce writes as one statement, and so one transaction: it needs
 // one journey to the server, and a process that dies or loses its network cannot
-// leave a lock behind. Statements have eleven values.
+// leave a lock behind. With it goes the notification of those who watch.
+// Statements have twelve values.
 func writeAtOnce(ctx context.Context, db *sql.DB, statement string, values []any, events eventRows) (bool, error) {
 	const query = `WITH written AS (%s RETURNING id), noted AS (
-			INSERT INTO events (call_id, seq, at, event)
-			SELECT id, seq, at, event FROM written, unnest($12::bigint[], $13::bigint[], $14::text[]) AS e (seq, at, event)
-			ON CONFLICT (call_id, seq) DO NOTHING)
-		SELECT count(*) FROM written`
-	values = append(values[:len(values):len(values)], events.seq, events.at, events.event)
-	var written int
-	err := db.QueryRowContext(ctx, fmt.Sprintf(query, statement), values...).Scan(&written)
+			INSERT INTO events (call_id, seq, at, event, owner)
+			SELECT id, seq, at, event, $16 FROM written, unnest($13::bigint[], $14::bigint[], $15::text[]) AS e (seq, at, event)
+			ON CONFLICT (call_id, seq) DO NOTHING RETURNING seq)
+		SELECT count(*), (SELECT pg_notify('` + channel + `', '')::text FROM noted LIMIT 1) FROM written`
+	values = append(values[:len(values):len(values)], events.seq, events.at, events.event, events.owner)
+	var (
+		written int
+		told    sql.NullString
+	)
+	err := db.QueryRowContext(ctx, fmt.Sprintf(query, statement), values...).Scan(&written, &told)
 	return written > 0, err
 }
 
@@ -171,11 +176,18 @@ func writeInTransaction(ctx context.Context, db *sql.DB, statement string, value
 		if done = n > 0; err != nil || !done {
 			return err
 		}
+		if len(events.seq) == 0 {
+			return nil
+		}
+		var number int64
+		if err := tx.QueryRowContext(ctx, `UPDATE writes SET n = n + 1 RETURNING n`).Scan(&number); err != nil {
+			return err
+		}
 		for i := range events.seq {
 			if _, err := tx.ExecContext(ctx,
-				`INSERT INTO events (call_id, seq, at, event) VALUES ($1, $2, $3, $4)
+				`INSERT INTO events (call_id, seq, at, event, owner, written) VALUES ($1, $2, $3, $4, $5, $6)
 				ON CONFLICT (call_id, seq) DO NOTHING`,
-				values[0], events.seq[i], events.at[i], events.event[i]); err != nil {
+				values[0], events.seq[i], events.at[i], events.event[i], events.owner, number); err != nil {
 				return err
 			}
 		}

@@ -10,6 +10,10 @@ type dialect struct {
 	// transaction in which the schema changes. None: every transaction does.
 	lock string
 
+	// now is an expression for the time of the database's clock: microseconds since
+	// 1970.
+	now string
+
 	// taken reports whether a write failed because something unique is another
 	// row's.
 	taken func(error) bool

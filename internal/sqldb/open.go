@@ -11,6 +11,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // DB is a database. Its methods may be used by many goroutines at once.
@@ -22,7 +24,8 @@ type DB struct {
 	// context ends before.
 	Patience time.Duration
 
-	dialect dialect
+	dialect  dialect
+	postgres *pgx.ConnConfig // nil on SQLite
 }
 
 // Open opens the database at address and brings the schema up to date; several
@@ -60,6 +63,10 @@ func (db *DB) Close() error {
 
 // Postgres reports whether the database is one of PostgreSQL, and not of SQLite.
 func (db *DB) Postgres() bool { return db.dialect.name == postgresDialect.name }
+
+// Now is an expression for the time of the database's own clock: microseconds since
+// 1970.
+func (db *DB) Now() string { return db.dialect.now }
 
 // Taken reports whether a write failed because something unique is another row's.
 func (db *DB) Taken(err error) bool { return db.dialect.taken(err) }

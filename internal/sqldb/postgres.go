@@ -25,6 +25,7 @@ var postgresDialect = dialect{
 	name: "postgres",
 	// Any number will do that nobody else locks: "switchbd" in ASCII.
 	lock:  `SELECT pg_advisory_xact_lock(x'7377697463686264'::bigint)`,
+	now:   `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
 	taken: func(err error) bool { return sqlState(err) == "23505" }, // unique_violation
 	foreign: func(err error) bool {
 		return sqlState(err) == "22021" // character_not_in_repertoire
@@ -52,7 +53,7 @@ func openPostgres(ctx context.Context, address string, schema Schema) (*DB, erro
 	pool.SetMaxIdleConns(conns)
 	pool.SetConnMaxIdleTime(postgresIdle)
 	pool.SetConnMaxLifetime(postgresLife)
-	db := &DB{Write: pool, Read: pool, Patience: retryFor, dialect: postgresDialect}
+	db := &DB{Write: pool, Read: pool, Patience: retryFor, dialect: postgresDialect, postgres: cfg}
 	if err := db.preparePostgres(ctx, schema); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}

@@ -15,6 +15,7 @@ import (
 
 var sqliteDialect = dialect{
 	name: "sqlite",
+	now:  `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
 	taken: func(err error) bool {
 		code := sqliteCode(err)
 		return code == lib.SQLITE_CONSTRAINT_UNIQUE || code == lib.SQLITE_CONSTRAINT_PRIMARYKEY
