@@ -7,6 +7,8 @@
 // placed. So no occurrence is dialed twice, whenever the process ends and starts
 // again.
 //
+// Several schedulers may share a store, on many machines: see [Scheduler].
+//
 // # Clocks that change
 //
 // What a rule states are readings of a clock on the wall, and each of them

@@ -212,7 +212,7 @@ func byDue(a, b *kept) int {
 // as they come back from any store.
 func utc(s *Schedule) *Schedule {
 	d := s.Clone()
-	for _, t := range []*time.Time{&d.From, &d.Until, &d.CreatedAt, &d.Next.At, &d.Due, &d.Claimed} {
+	for _, t := range []*time.Time{&d.From, &d.Until, &d.CreatedAt, &d.Next.At, &d.Due, &d.Claimed, &d.Held} {
 		*t = t.Round(0).UTC()
 	}
 	if d.Last != nil {

@@ -15,12 +15,12 @@ const (
 	// retryPause is how long a call waits that could not be placed, and the loop
 	// when a store has failed.
 	retryPause = 5 * time.Second
-	// workTimeout bounds the work on one occurrence.
-	workTimeout = 30 * time.Second
+	// heldPause is how long somebody waits who finds an occurrence held.
+	heldPause = 100 * time.Millisecond
 )
 
 // Run places calls until ctx ends. It returns when those that are just being
-// placed have been, or after 30 seconds, and its error is that of ctx.
+// placed have been, or after Config.Timeout, and its error is that of ctx.
 //
 // On start it settles what an earlier process has left behind: see Spec.Grace.
 // Call it when the service has recovered: see call.Service.Recover.
@@ -47,7 +47,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		case <-s.news:
 		case <-timer.C:
 		}
-		if s.failing.Swap(false) && !pause(ctx) {
+		if s.failing.Swap(false) && !pause(ctx, retryPause) {
 			return ctx.Err()
 		}
 		timer.Reset(s.round(ctx))
@@ -66,7 +66,7 @@ func (s *Scheduler) round(ctx context.Context) time.Duration {
 		return min(s.cfg.Poll, retryPause)
 	}
 	for _, sched := range due {
-		if wait := untilWall(sched.Due); wait > 0 {
+		if wait := s.until(sched.Due); wait > 0 {
 			return min(s.cfg.Poll, wait)
 		}
 		if s.hold(sched.ID) != nil {
@@ -80,9 +80,12 @@ func (s *Scheduler) round(ctx context.Context) time.Duration {
 		}
 		s.workers.Go(func() {
 			// What has begun is finished: only then is it known what became of it.
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTimeout)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
 			defer cancel()
-			if err := contain(func() error { return s.see(ctx, sched.ID) }); err != nil {
+			switch err := contain(func() error { return s.see(ctx, sched.ID) }); {
+			case errors.Is(err, ErrConflict):
+				s.left.Add(1) // to whoever was faster
+			case err != nil:
 				s.failing.Store(true)
 				s.log.Error("schedule not seen to", "schedule", sched.ID, "err", err)
 			}
@@ -105,14 +108,14 @@ func contain(f func() error) (err error) {
 	return f()
 }
 
-// untilWall is how long it is until t by the clock on the wall, which is what
+// until is how long it is until t by the clock on the wall, which is what
 // schedules are about.
-func untilWall(t time.Time) time.Duration { return t.Sub(time.Now().Round(0)) }
+func (s *Scheduler) until(t time.Time) time.Duration { return t.Sub(s.clock()) }
 
-// pause waits a little. It reports false if ctx has ended.
-func pause(ctx context.Context) bool {
+// pause waits for d. It reports false if ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
 	select {
-	case <-time.After(retryPause):
+	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false

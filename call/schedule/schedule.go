@@ -27,12 +27,16 @@ type Schedule struct {
 	CreatedAt time.Time `json:"created_at"`
 
 	// Next is the occurrence to come, Due when it is seen to: later than that if
-	// it waits for calling hours, or for room. Both are zero if none comes.
+	// it waits for calling hours, or for room, or for whoever is at it. Both are
+	// zero if none comes.
 	Next Occurrence `json:"next,omitzero"`
 	Due  time.Time  `json:"due,omitzero"`
 	// Claimed is when somebody first set about to place the call of Next; zero if
 	// nobody has. As long as it is set, the call may have been placed.
 	Claimed time.Time `json:"claimed,omitzero"`
+	// Held is until when somebody is at it, and all others leave it alone; zero if
+	// nobody is. Somebody whose process has ended is at it until then, too.
+	Held time.Time `json:"held,omitzero"`
 	// Last is what became of the last occurrence, LastCallID the last call.
 	Last       *Result `json:"last,omitempty"`
 	LastCallID string  `json:"last_call_id,omitempty"`
@@ -51,6 +55,11 @@ func (s *Schedule) Clone() *Schedule {
 		d.Last = &last
 	}
 	return &d
+}
+
+// none leaves s without an occurrence to come.
+func (s *Schedule) none() {
+	s.Next, s.Due, s.Claimed, s.Held = Occurrence{}, time.Time{}, time.Time{}, time.Time{}
 }
 
 // key is the idempotency key of the call of Next.

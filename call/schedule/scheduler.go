@@ -37,6 +37,9 @@ type Config struct {
 	// Poll is how often the clock and the store are looked at, at least: a clock
 	// may be set, and a store may be written by others. Zero: one minute.
 	Poll time.Duration
+	// Timeout bounds the work on one occurrence. Zero: 30 seconds. If a process
+	// ends during this work, it is taken up again after Timeout and a third of it.
+	Timeout time.Duration
 	// Logger takes what operators should know. Nil: slog.Default().
 	Logger *slog.Logger
 }
@@ -44,16 +47,25 @@ type Config struct {
 const (
 	defaultParallel = 16
 	defaultPoll     = time.Minute
+	defaultTimeout  = 30 * time.Second
 )
+
+// hold is how long others leave alone what one has claimed: longer than it works
+// on it, because clocks differ.
+func (c *Config) hold() time.Duration { return c.Timeout + c.Timeout/3 }
 
 // Scheduler places calls at their times. Make one with [New] and have it [Run].
 // Its methods may be used by many goroutines at once, and before Run.
 //
-// One Scheduler looks after a store at a time.
+// Several may share a store, in one process or on many machines: each occurrence
+// is claimed in the store by one of them, which places its call. Their services
+// must share a store of calls then, and their clocks differ by less than a third
+// of Config.Timeout.
 type Scheduler struct {
 	cfg   Config
 	store Store
 	log   *slog.Logger
+	clock func() time.Time // on the wall; without a monotonic reading
 
 	slots   chan struct{}
 	workers sync.WaitGroup // of Run
@@ -62,6 +74,7 @@ type Scheduler struct {
 
 	counts  map[Outcome]*atomic.Int64
 	retried atomic.Int64
+	left    atomic.Int64
 
 	mu      sync.Mutex // guards what follows
 	held    map[string]chan struct{}
@@ -73,8 +86,8 @@ func New(cfg Config) (*Scheduler, error) {
 	if cfg.Service == nil {
 		return nil, errors.New("schedule: config: Service is nil")
 	}
-	if cfg.Parallel < 0 || cfg.Poll < 0 {
-		return nil, errors.New("schedule: config: Parallel or Poll is negative")
+	if cfg.Parallel < 0 || cfg.Poll < 0 || cfg.Timeout < 0 {
+		return nil, errors.New("schedule: config: Parallel, Poll or Timeout is negative")
 	}
 	if cfg.Store == nil {
 		cfg.Store = new(MemoryStore)
@@ -85,6 +98,9 @@ func New(cfg Config) (*Scheduler, error) {
 	if cfg.Poll == 0 {
 		cfg.Poll = defaultPoll
 	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
@@ -92,6 +108,7 @@ func New(cfg Config) (*Scheduler, error) {
 		cfg:    cfg,
 		store:  cfg.Store,
 		log:    cfg.Logger,
+		clock:  func() time.Time { return time.Now().Round(0) },
 		slots:  make(chan struct{}, cfg.Parallel),
 		news:   make(chan struct{}, 1),
 		counts: make(map[Outcome]*atomic.Int64, len(outcomes)),
@@ -125,7 +142,7 @@ func (s *Scheduler) add(ctx context.Context, spec Spec) (*Schedule, error) {
 	if req := spec.Request; !req.To.Valid() || !req.From.Valid() {
 		return nil, fmt.Errorf("Request: To or From: %w", telephony.ErrInvalidNumber)
 	}
-	now := time.Now()
+	now := s.clock()
 	added := &Schedule{Spec: spec, State: Active, CreatedAt: now, Version: 1}
 	after := now
 	if spec.Cron == "" {
@@ -144,7 +161,7 @@ func (s *Scheduler) add(ctx context.Context, spec Spec) (*Schedule, error) {
 // advance goes on to the first occurrence after t. It reports false if there is
 // none.
 func (s *Schedule) advance(p *plan, t time.Time) bool {
-	s.Next, s.Due, s.Claimed = Occurrence{}, time.Time{}, time.Time{}
+	s.none()
 	o, ok := p.next(t)
 	if !ok {
 		return false
@@ -210,7 +227,7 @@ func (s *Scheduler) Resume(ctx context.Context, id string) (*Schedule, error) {
 		if p == nil {
 			return // and is refused
 		}
-		if now := time.Now(); sched.Cron != "" && sched.Next.At.Before(now) && !sched.advance(p, now) {
+		if now := s.clock(); sched.Cron != "" && sched.Next.At.Before(now) && !sched.advance(p, now) {
 			sched.State = Done
 		}
 	})
@@ -222,7 +239,7 @@ func (s *Scheduler) Cancel(ctx context.Context, id string) (*Schedule, error) {
 	return s.change(ctx, "cancel", id, func(sched *Schedule, _ *plan) {
 		if !sched.State.Over() {
 			sched.State = Canceled
-			sched.Next, sched.Due, sched.Claimed = Occurrence{}, time.Time{}, time.Time{}
+			sched.none()
 		}
 	})
 }
@@ -246,38 +263,56 @@ func (s *Scheduler) Remove(ctx context.Context, id string) error {
 	return nil
 }
 
-// change changes a schedule while nobody places its call. A call that was placed
-// before a crash and not noted is noted first. The plan is nil if the schedule
-// cannot be understood; then it may not become active.
-func (s *Scheduler) change(ctx context.Context, deed, id string, do func(*Schedule, *plan)) (*Schedule, error) {
-	var changed *Schedule
-	err := s.holding(ctx, id, func() error {
-		sched, err := s.store.Get(ctx, id)
-		if err != nil {
-			return err
-		}
-		p, wrong := sched.compile()
-		if wrong == nil {
-			if err := s.recall(ctx, sched, p); err != nil {
+// change changes a schedule while nobody places its call, here or elsewhere. A
+// call that was placed before a crash and not noted is noted first. The plan is
+// nil if the schedule cannot be understood; then it may not become active.
+func (s *Scheduler) change(ctx context.Context, deed, id string, do func(*Schedule, *plan)) (changed *Schedule, err error) {
+	err = s.holding(ctx, id, func() error {
+		for {
+			changed, err = s.changeNow(ctx, id, do)
+			if err != errHeld && !errors.Is(err, ErrConflict) {
 				return err
 			}
+			// Somebody else is at it, or was just now.
+			if !pause(ctx, heldPause) {
+				return ctx.Err()
+			}
 		}
-		before := *sched
-		do(sched, p)
-		if wrong != nil && sched.State == Active {
-			return wrong
-		}
-		changed = sched
-		if sched.State == before.State && sched.Next == before.Next {
-			return nil
-		}
-		return s.update(ctx, sched, nil)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("schedule: %s: %w", deed, err)
 	}
 	s.look()
 	return changed, nil
+}
+
+// errHeld tells that somebody else is placing the call of a schedule.
+var errHeld = errors.New("schedule: its call is being placed")
+
+// changeNow is change unless somebody elsewhere holds the schedule.
+func (s *Scheduler) changeNow(ctx context.Context, id string, do func(*Schedule, *plan)) (*Schedule, error) {
+	sched, err := s.store.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	p, wrong := sched.compile()
+	if wrong == nil {
+		if _, err := s.recall(ctx, sched, p); err != nil {
+			return nil, err
+		}
+		if s.until(sched.Held) > 0 {
+			return nil, errHeld
+		}
+	}
+	before := *sched
+	do(sched, p)
+	switch {
+	case wrong != nil && sched.State == Active:
+		return nil, wrong
+	case sched.State == before.State && sched.Next == before.Next:
+		return sched, nil
+	}
+	return sched, s.update(ctx, sched, nil)
 }
 
 // holding does something while nobody else holds the schedule.
@@ -336,11 +371,13 @@ type Stats struct {
 	// Retried is how often a call was not placed for lack of room, or because a
 	// store failed, and was to be tried again.
 	Retried int64
+	// Left is how often another scheduler had been faster.
+	Left int64
 }
 
 // Stats returns the figures of now.
 func (s *Scheduler) Stats() Stats {
-	st := Stats{Outcomes: make(map[Outcome]int64, len(outcomes)), Retried: s.retried.Load()}
+	st := Stats{Outcomes: make(map[Outcome]int64, len(outcomes)), Retried: s.retried.Load(), Left: s.left.Load()}
 	for o, n := range s.counts {
 		st.Outcomes[o] = n.Load()
 	}

@@ -118,6 +118,12 @@ func start(t *testing.T, d Placer, store Store) (*Scheduler, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s, run(t, s)
+}
+
+// run has a scheduler run until the function that it returns is called, or the
+// bubble of the test ends.
+func run(t *testing.T, s *Scheduler) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -126,12 +132,12 @@ func start(t *testing.T, d Placer, store Store) (*Scheduler, func()) {
 			t.Errorf("Run: %v", err)
 		}
 	}()
-	stop := func() {
+	stop = func() {
 		cancel()
 		<-done
 	}
 	t.Cleanup(stop)
-	return s, stop
+	return stop
 }
 
 // spec makes a spec of a call. It is for a schedule named "s" in UTC.
@@ -211,11 +217,6 @@ func TestScheduler(t *testing.T) {
 			s.Cron, s.Hours, s.AwaitHours = "0 8,9,20 * * *", hours("Mon-Sun 09:00-10:00"), true
 		}), 24 * time.Hour, "01T09:00:00=01T09:00:00",
 			"placed, skipped (outside calling hours until the next one)", Active},
-		{"while the last call is live", &desk{lasts: 90 * time.Minute}, spec(func(s *Spec) { s.Cron = "0 1-4 * * *" }), 5 * time.Hour,
-			"01T01:00:00=01T01:00:00 01T03:00:00=01T03:00:00",
-			"skipped (the last call is not over), placed, skipped (the last call is not over), placed", Active},
-		{"overlap is allowed", &desk{lasts: 90 * time.Minute}, spec(func(s *Spec) { s.Cron, s.Overlap = "0 1-2 * * *", OverlapAllow }), 5 * time.Hour,
-			"01T01:00:00=01T01:00:00 01T02:00:00=01T02:00:00", "placed, placed", Active},
 		{"the policy refuses", &desk{answer: func(int) error { return fmt.Errorf("%w: +1 202 555 0199", call.ErrNotAllowed) }},
 			spec(func(s *Spec) { s.At = at("2000-01-01 09:00") }), 24 * time.Hour,
 			"", "refused (call: place: destination is not allowed: +* *** *** ****)", Done},

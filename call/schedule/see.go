@@ -25,11 +25,11 @@ func (s *Scheduler) see(ctx context.Context, id string) error {
 	if err != nil {
 		return s.shelve(ctx, sched, err)
 	}
-	if err := s.recall(ctx, sched, p); err != nil {
-		return err
+	if sched.State != Active || s.until(sched.Due) > 0 {
+		return nil // changed since, or somebody else is at it
 	}
-	if sched.State != Active || untilWall(sched.Due) > 0 {
-		return nil
+	if found, err := s.recall(ctx, sched, p); err != nil || found {
+		return err
 	}
 	r, err := s.judge(ctx, sched, p)
 	switch {
@@ -48,22 +48,23 @@ func (s *Scheduler) see(ctx context.Context, id string) error {
 // more, or a later version has written it.
 func (s *Scheduler) shelve(ctx context.Context, sched *Schedule, why error) error {
 	s.log.Error("schedule paused", "schedule", sched.ID, "err", why)
-	sched.State, sched.Due = Paused, time.Time{}
+	sched.State, sched.Due, sched.Held = Paused, time.Time{}, time.Time{}
 	return s.update(ctx, sched, nil)
 }
 
 // recall finds the call of an occurrence whose placing was begun, and of which
 // nobody has noted what came of it. If there is one that was its outcome;
-// otherwise no call was placed.
-func (s *Scheduler) recall(ctx context.Context, sched *Schedule, p *plan) error {
+// otherwise no call was placed, unless somebody is at it. It reports whether there
+// is one.
+func (s *Scheduler) recall(ctx context.Context, sched *Schedule, p *plan) (found bool, err error) {
 	if sched.Claimed.IsZero() {
-		return nil
+		return false, nil
 	}
 	c, err := s.find(ctx, sched)
 	if err != nil || c == nil {
-		return err
+		return false, err
 	}
-	return s.settle(ctx, sched, p, sched.result(Placed, c.ID, ""))
+	return true, s.settle(ctx, sched, p, s.result(sched, Placed, c.ID, ""))
 }
 
 // clockSlack is by how much a clock may have been set back between the claim and
@@ -101,23 +102,23 @@ func (s *Scheduler) find(ctx context.Context, sched *Schedule) (*call.Call, erro
 
 // judge says why the call of sched.Next is not to be placed; nil if it is.
 func (s *Scheduler) judge(ctx context.Context, sched *Schedule, p *plan) (*Result, error) {
-	now := time.Now().Round(0)
+	now := s.clock()
 	begin, ok := p.begin(sched.Next)
 	following, more := p.next(sched.Next.At)
 	switch {
 	case !ok || more && !sched.Next.At.Equal(begin) && !begin.Before(following.At):
-		return sched.result(Skipped, "", "outside calling hours until the next one"), nil
+		return s.result(sched, Skipped, "", "outside calling hours until the next one"), nil
 	case now.Sub(begin) > sched.grace():
-		return sched.result(Missed, "", fmt.Sprintf("%v late", now.Sub(begin).Round(time.Second))), nil
+		return s.result(sched, Missed, "", fmt.Sprintf("%v late", now.Sub(begin).Round(time.Second))), nil
 	case sched.Hours != nil && !sched.Hours.Open(now):
-		return sched.result(Skipped, "", "outside calling hours"), nil
+		return s.result(sched, Skipped, "", "outside calling hours"), nil
 	case sched.Overlap == OverlapSkip && sched.LastCallID != "":
 		switch last, err := s.cfg.Service.Call(ctx, sched.LastCallID); {
 		case errors.Is(err, call.ErrNotFound): // long ago
 		case err != nil:
 			return nil, err
 		case !last.State.Terminal():
-			return sched.result(Skipped, "", "the last call is not over"), nil
+			return s.result(sched, Skipped, "", "the last call is not over"), nil
 		}
 	}
 	return nil, nil
@@ -126,28 +127,41 @@ func (s *Scheduler) judge(ctx context.Context, sched *Schedule, p *plan) (*Resul
 // place places the call of sched.Next. It returns nil if that is to be tried
 // again.
 func (s *Scheduler) place(ctx context.Context, sched *Schedule) (*Result, error) {
-	if sched.Claimed.IsZero() {
-		sched.Claimed = time.Now()
-		if err := s.update(ctx, sched, nil); err != nil {
-			return nil, err
-		}
+	if err := s.claim(ctx, sched); err != nil {
+		return nil, err
 	}
 	req := sched.Request
 	req.IdempotencyKey = sched.key()
-	c, err := s.cfg.Service.Place(ctx, req)
+	var c *call.Call
+	err := contain(func() (err error) {
+		c, err = s.cfg.Service.Place(ctx, req)
+		return err
+	})
 	switch {
 	case err == nil:
-		return sched.result(Placed, c.ID, ""), nil
+		return s.result(sched, Placed, c.ID, ""), nil
 	case errors.Is(err, call.ErrIdempotency):
-		return sched.result(Placed, "", "by another request"), nil
+		return s.result(sched, Placed, "", "by another request"), nil
 	case refused(err):
-		return sched.result(Refused, "", telephony.Mask(err.Error())), nil
+		return s.result(sched, Refused, "", telephony.Mask(err.Error())), nil
 	}
 	// No room, or the store did not answer, and may have it: the key makes sure.
 	s.retried.Add(1)
 	s.log.Warn("scheduled call not placed yet", "schedule", sched.ID, "err", err)
-	sched.Due = time.Now().Add(retryPause)
+	sched.Due, sched.Held = s.clock().Add(retryPause), time.Time{}
 	return nil, s.update(ctx, sched, nil)
+}
+
+// claim tells all others that the call of sched.Next is being placed. Of several
+// who would, the store lets one.
+func (s *Scheduler) claim(ctx context.Context, sched *Schedule) error {
+	now := s.clock()
+	if sched.Claimed.IsZero() {
+		sched.Claimed = now
+	}
+	sched.Held = now.Add(s.cfg.hold())
+	sched.Due = sched.Held
+	return s.update(ctx, sched, nil)
 }
 
 // refused reports whether a service will say the same when it is asked again.
@@ -162,15 +176,15 @@ func refused(err error) bool {
 	return false
 }
 
-func (s *Schedule) result(o Outcome, callID, detail string) *Result {
-	return &Result{Occurrence: s.Next, Outcome: o, CallID: callID, Detail: detail, DecidedAt: time.Now()}
+func (s *Scheduler) result(sched *Schedule, o Outcome, callID, detail string) *Result {
+	return &Result{Occurrence: sched.Next, Outcome: o, CallID: callID, Detail: detail, DecidedAt: s.clock()}
 }
 
 // settle notes what became of sched.Next and goes on to the following one.
 func (s *Scheduler) settle(ctx context.Context, sched *Schedule, p *plan, r *Result) error {
 	last := sched.Next.At
 	if r.Outcome == Missed {
-		last, r.More = p.missed(last, time.Now().Add(-sched.grace()))
+		last, r.More = p.missed(last, s.clock().Add(-sched.grace()))
 	}
 	sched.Last = r
 	if r.CallID != "" {

@@ -62,7 +62,7 @@ func Sample(t testing.TB, id string) *schedule.Schedule {
 				Options: call.Options{Record: true, RingTimeout: time.Second},
 			},
 		},
-		State: schedule.Active, CreatedAt: begin, Next: next, Due: begin.Add(time.Second), Claimed: begin.Add(2 * time.Second),
+		State: schedule.Active, CreatedAt: begin, Next: next, Due: begin.Add(time.Second), Claimed: begin.Add(2 * time.Second), Held: begin.Add(time.Second),
 		Last:       &schedule.Result{Occurrence: next, Outcome: schedule.Missed, Detail: "late", DecidedAt: begin, More: 3},
 		LastCallID: "call_1", Version: 1,
 	}

@@ -179,7 +179,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 // columns returns the values of the table's columns, with times in UTC.
 func columns(r *schedule.Schedule) ([]any, error) {
 	u := r.Clone()
-	for _, t := range []*time.Time{&u.From, &u.Until, &u.CreatedAt, &u.Next.At, &u.Due, &u.Claimed} {
+	for _, t := range []*time.Time{&u.From, &u.Until, &u.CreatedAt, &u.Next.At, &u.Due, &u.Claimed, &u.Held} {
 		*t = t.UTC()
 	}
 	if u.Last != nil {
