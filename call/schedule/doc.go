@@ -21,4 +21,7 @@
 //
 // So a rule for each hour makes 23 calls on the day on which clocks are put
 // forward, 24 on the one on which they are put back.
+//
+// What counts is what the clock of the machine shows. If it is set forward, calls
+// come late, or are missed; if it is set back, they do not come again.
 package schedule

@@ -2,9 +2,11 @@ package schedule
 
 import (
 	"archive/zip"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -43,7 +45,7 @@ func mustLocal(t testing.TB, s string) Local {
 }
 
 // The calls of a day on which clocks change, beside those of robfig/cron's own
-// clock.
+// clock. The table of docs/schedules.md is that of this test.
 func TestOccurrencesWhereClocksChange(t *testing.T) {
 	tests := []struct {
 		zone, day, cron string
@@ -97,7 +99,7 @@ func TestOccurrencesWhereClocksChange(t *testing.T) {
 				theirs = append(theirs, at.In(loc).Format("15:04"))
 			}
 			got, robfig := strings.Join(ours, " "), strings.Join(theirs, " ")
-			fmt.Fprintf(&table, "%-20s %s  %-15s %-27s %s\n", tt.zone, tt.day, tt.cron, got, robfig)
+			fmt.Fprintf(&table, "| %s | %s | `%s` | %s | %s |\n", tt.zone, tt.day, tt.cron, got, cmp.Or(robfig, "*none*"))
 			if got != tt.want {
 				t.Errorf("calls at %s, want %s", got, tt.want)
 			}
@@ -106,7 +108,13 @@ func TestOccurrencesWhereClocksChange(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("zone, day, rule, ours, robfig's:\n%s", &table)
+	doc, err := os.ReadFile(filepath.FromSlash("../../docs/schedules.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), "|---|---|---|---|---|\n"+table.String()+"\n") {
+		t.Errorf("docs/schedules.md has another table than this:\n%s", &table)
+	}
 }
 
 // zoneNames are those of the time zone database that Go has, one of those that

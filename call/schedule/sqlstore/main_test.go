@@ -10,8 +10,8 @@ import (
 // TestMain runs the tests, or the process that TestKilledSchedulerDialsOnce
 // kills.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(victimEnv); dir != "" {
-		if err := victim(dir); err != nil {
+	if dials := os.Getenv(victimEnv); dials != "" {
+		if err := victim(dials, os.Getenv(databaseEnv)); err != nil {
 			_, _ = os.Stderr.WriteString(err.Error() + "\n")
 			os.Exit(1)
 		}
