@@ -3,9 +3,11 @@ package call
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -219,8 +221,12 @@ func (c Config) validateParts() error {
 	for _, p := range c.Providers {
 		parts = append(parts, p)
 	}
-	for _, part := range parts {
-		if v, ok := part.(telephony.Validator); ok {
+	return validate(slices.Values(parts))
+}
+
+func validate[T any](parts iter.Seq[T]) error {
+	for part := range parts {
+		if v, ok := any(part).(telephony.Validator); ok {
 			if err := v.Validate(); err != nil {
 				return err
 			}

@@ -104,12 +104,18 @@ func (l *live) failOver(err error) bool {
 	if b.From == "" {
 		b.From = c.From
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, requestTimeout)
-	defer cancel()
-	if err := l.svc.allow(ctx, Leg{Tenant: c.Tenant, AgentID: c.AgentID, Provider: b.Provider, From: b.From, To: c.To}); err != nil {
-		l.log.Warn("call may not be placed by the backup", "provider", b.Provider, "err", err)
+	held, refused := l.svc.reserve(l.ctx, Leg{
+		CallID: l.id, Tenant: c.Tenant, AgentID: c.AgentID, Provider: b.Provider, From: b.From, To: c.To,
+		MaxDuration: l.limits.duration,
+	})
+	if refused != nil {
+		l.log.Warn("call may not be placed by the backup", "provider", b.Provider, "err", refused)
 		return false
 	}
+	for _, h := range l.allHeld() { // the leg that was not dialed
+		l.free(h, Usage{})
+	}
+	l.hold(held, time.Time{})
 	provider := l.svc.providers[b.Provider]
 	l.provider.Store(&provider)
 	l.update(func(c *Call) { c.Provider, c.From = b.Provider, b.From })

@@ -12,9 +12,9 @@ var (
 	ErrUnknownAgent = errors.New("no such agent")
 	// ErrUnknownProvider tells that Config.Providers has none of this name.
 	ErrUnknownProvider = errors.New("no such provider")
-	// ErrNotAllowed tells that the policy refuses the destination. The error
-	// chain says why.
-	ErrNotAllowed = errors.New("destination is not allowed")
+	// ErrNotAllowed tells that the policy refuses to dial. The error chain says
+	// why: see Refusal.
+	ErrNotAllowed = errors.New("not allowed")
 	// ErrOverloaded tells that Config.MaxCalls calls are live.
 	ErrOverloaded = errors.New("too many calls are live")
 	// ErrShutdown tells that the service takes no new calls any more.

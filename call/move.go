@@ -25,10 +25,11 @@ type move struct {
 	away   away
 	wait   time.Duration // bounds it, if it is not for good
 	answer telephony.Answer
-	stream bool // the answer ends with a new stream
-	came   bool // which is there
-	back   bool // whom the caller was led to was not reached: a stream is next
-	void   bool // the carrier has refused: it is over when the call's life has taken note
+	stream bool     // the answer ends with a new stream
+	came   bool     // which is there
+	back   bool     // whom the caller was led to was not reached: a stream is next
+	void   bool     // the carrier has refused: it is over when the call's life has taken note
+	held   *heldLeg // what the policy holds for whom the caller is led to; may be nil
 
 	asked  chan struct{} // closed when the carrier asks what to do
 	known  bool          // asked is closed
@@ -120,11 +121,6 @@ func (l *live) transfer(ctx context.Context, to Transfer) error {
 	if to.To != "" && to.URL != "" {
 		return fmt.Errorf("To and URL: %w", ErrInvalidRequest)
 	}
-	if to.URL == "" {
-		if err := l.mayDial(ctx, to.To, to.CallerID); err != nil {
-			return err
-		}
-	}
 	redirector, err := l.redirector()
 	if err != nil {
 		return err
@@ -132,30 +128,41 @@ func (l *live) transfer(ctx context.Context, to Transfer) error {
 	if to.URL != "" {
 		return l.depart(ctx, redirector, &move{name: "redirect", away: awayForGood}, to.URL)
 	}
+	reserved, err := l.mayDial(ctx, to.To, to.CallerID)
+	if err != nil {
+		return err
+	}
+	held := l.hold(reserved, time.Now())
 	timeout := cmpOr(to.Timeout, defaultTransferTimeout)
-	return l.depart(ctx, redirector, &move{
+	err = l.depart(ctx, redirector, &move{
 		name: "transfer",
 		away: awayTrying,
 		wait: timeout + moveSlack,
 		answer: telephony.Answer{Dial: &telephony.DialAnswer{
 			To: to.To, CallerID: to.CallerID, Timeout: timeout,
 		}},
+		held: held,
 	}, l.webhook("next"))
+	if err != nil && context.Cause(ctx) == nil { // otherwise it goes on
+		_, dialed := errors.AsType[*TransferError](err)
+		l.free(held, Usage{Dialed: dialed})
+	}
+	return err
 }
 
 // mayDial asks everybody who has a say whether the caller may be connected to
-// another number.
-func (l *live) mayDial(ctx context.Context, to, callerID telephony.Number) error {
+// another number. What is returned is what the policy holds for that leg.
+func (l *live) mayDial(ctx context.Context, to, callerID telephony.Number) (Reservation, error) {
 	if !to.Valid() {
-		return fmt.Errorf("To: %w", telephony.ErrInvalidNumber)
+		return nil, fmt.Errorf("To: %w", telephony.ErrInvalidNumber)
 	}
 	if l.svc.Draining() {
-		return ErrShutdown
+		return nil, ErrShutdown
 	}
 	c := l.snapshot()
-	return l.svc.allow(ctx, Leg{
-		Tenant: c.Tenant, AgentID: c.AgentID, Provider: c.Provider,
-		From: callerID, To: to, Transfer: true,
+	return l.svc.reserve(ctx, Leg{
+		CallID: c.ID, Tenant: c.Tenant, AgentID: c.AgentID, Provider: c.Provider,
+		From: callerID, To: to, Transfer: true, MaxDuration: l.limits.duration,
 	})
 }
 
@@ -443,8 +450,10 @@ func (l *live) moved(before life) (back bool, why string) {
 		m.tell(nil)
 	case now.Away == awayBack:
 		m.tell(m.failed)
+		l.task(func() { l.free(m.held, Usage{Dialed: true}) })
 	case now.Away == awayNone && before.Away != awayNone:
 		m.tell(m.failed)
+		l.task(func() { l.free(m.held, Usage{Dialed: true}) })
 		l.move = nil
 		if failed, ok := errors.AsType[*TransferError](m.failed); ok {
 			why = failed.State.String()

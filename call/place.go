@@ -60,13 +60,17 @@ func (s *Service) place(ctx context.Context, req Request) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	leg := Leg{Tenant: req.Tenant, AgentID: req.AgentID, Provider: req.Provider, From: req.From, To: req.To}
-	if err := s.allow(ctx, leg); err != nil {
+	id := "call_" + newID()
+	held, err := s.reserve(ctx, Leg{
+		CallID: id, Tenant: req.Tenant, AgentID: req.AgentID, Provider: req.Provider, From: req.From, To: req.To,
+		MaxDuration: cmpOr(req.Options.MaxDuration, s.cfg.MaxDuration),
+	})
+	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
 	record := &Call{
-		ID:             "call_" + newID(),
+		ID:             id,
 		Tenant:         req.Tenant,
 		AgentID:        req.AgentID,
 		Direction:      telephony.Outbound,
@@ -82,8 +86,10 @@ func (s *Service) place(ctx context.Context, req Request) (*Call, error) {
 	}
 	l := s.newLive(record.Clone(), life{Direction: telephony.Outbound}, provider, agent)
 	if err := s.admit(l); err != nil {
+		s.giveBack(held, Usage{})
 		return nil, err
 	}
+	l.hold(held, time.Time{})
 	existing, err := l.create(ctx)
 	switch {
 	case err != nil:
@@ -157,14 +163,6 @@ func (s *Service) checkOptions(o Options) error {
 		return fmt.Errorf("%w: Options.MaxDuration is not between 0 and %v", ErrInvalidRequest, s.cfg.MaxDuration)
 	case o.Silence < 0:
 		return fmt.Errorf("%w: Options.Silence is negative", ErrInvalidRequest)
-	}
-	return nil
-}
-
-// allow asks the policy about a leg.
-func (s *Service) allow(ctx context.Context, leg Leg) error {
-	if err := s.cfg.Policy.Allow(ctx, leg); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotAllowed, err)
 	}
 	return nil
 }

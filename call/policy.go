@@ -2,9 +2,9 @@ package call
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/switchboard-voice/switchboard/telephony"
 )
@@ -12,18 +12,25 @@ import (
 // Leg is a connection that is about to be dialed: a placed call, or the far end
 // of a transfer.
 type Leg struct {
+	// CallID is the call that the leg is of. Several legs may be of one call: that
+	// of a transfer, and that of a backup.
+	CallID   string
 	Tenant   string
 	AgentID  string
 	Provider string
 	From, To telephony.Number
 	Transfer bool
+	// MaxDuration is how long the leg lasts at most, once it is answered.
+	MaxDuration time.Duration
 }
 
 // Policy decides whether a leg may be dialed. It is asked before each one, and
-// may be asked by many goroutines at once.
+// may be asked by many goroutines at once. One that holds something for as long
+// as the leg lasts is a Reserver, too.
 //
-// Allow returns nil, or an error that says why not; the service wraps it, so
-// that errors.Is with ErrNotAllowed holds.
+// Allow returns nil, or an error that says why not, best a *Refusal; the service
+// wraps it, so that errors.Is with ErrNotAllowed holds. It has five seconds: one
+// that panics or cannot find out refuses.
 type Policy interface {
 	Allow(ctx context.Context, leg Leg) error
 }
@@ -34,16 +41,22 @@ type PolicyFunc func(ctx context.Context, leg Leg) error
 // Allow calls fn.
 func (fn PolicyFunc) Allow(ctx context.Context, leg Leg) error { return fn(ctx, leg) }
 
-// Policies asks several policies in order; the first refusal counts.
-func Policies(all ...Policy) Policy {
-	return PolicyFunc(func(ctx context.Context, leg Leg) error {
-		for _, p := range all {
-			if err := p.Allow(ctx, leg); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+// DoNotCall is a Policy that asks a list of those who do not want to be called:
+// it reports whether to is on the tenant's. An error refuses the leg, too. Other
+// than rules about destinations, which say what a host may dial at all, it is
+// about people; it is asked about the far ends of transfers as well.
+type DoNotCall func(ctx context.Context, tenant string, to telephony.Number) (listed bool, err error)
+
+// Allow refuses who is on the list.
+func (listed DoNotCall) Allow(ctx context.Context, leg Leg) error {
+	yes, err := listed(ctx, leg.Tenant, leg.To)
+	switch {
+	case err != nil:
+		return fmt.Errorf("do-not-call list: %w", err)
+	case yes:
+		return &Refusal{Reason: RefusedDoNotCall}
+	}
+	return nil
 }
 
 // Destinations is a Policy on the number that is dialed. The zero value allows
@@ -62,18 +75,22 @@ type Destinations struct {
 func (d Destinations) Allow(_ context.Context, leg Leg) error {
 	to := string(leg.To)
 	if _, ok := longestPrefix(to, d.DenyPrefixes); ok {
-		return errors.New("prefix is on the deny list")
+		return refuseDestination("prefix is on the deny list")
 	}
 	allowed, ok := longestPrefix(to, d.AllowPrefixes)
 	if !ok && len(d.AllowPrefixes) > 0 {
-		return errors.New("prefix is not on the allow list")
+		return refuseDestination("prefix is not on the allow list")
 	}
 	for _, r := range costly {
 		if strings.HasPrefix(to, r.prefix) && len(allowed) < len(r.prefix) {
-			return fmt.Errorf("%s number (%s)", r.kind, r.prefix)
+			return refuseDestination(fmt.Sprintf("%s number (%s)", r.kind, r.prefix))
 		}
 	}
 	return nil
+}
+
+func refuseDestination(why string) error {
+	return &Refusal{Reason: RefusedDestination, Detail: why}
 }
 
 // Validate checks the prefixes.

@@ -26,6 +26,7 @@ type Service struct {
 	tokens    tokens
 	subs      subscriptions
 	counts    counts
+	refusals  refusals
 
 	mu       sync.Mutex // guards what follows
 	live     map[string]*live
@@ -330,6 +331,7 @@ type counts struct {
 	ended                      [states]atomic.Int64
 	unverified, streamsRefused atomic.Int64
 	agentsLeft, hostHeld       atomic.Int64
+	unsettled                  atomic.Int64
 	persistPending             atomic.Int64
 	eventsUnsaved              atomic.Int64
 }
@@ -341,6 +343,8 @@ type Stats struct {
 	Received int64 // inbound calls that were taken
 	Refused  int64 // calls refused for lack of room, by policy or during shutdown
 	Ended    map[State]int64
+	// RefusedBy counts the legs that the policy has refused, by its Reason.
+	RefusedBy map[Reason]int64
 
 	WebhooksUnverified int64 // refused because they were not signed
 	StreamsRefused     int64 // media sockets without a valid token
@@ -348,6 +352,7 @@ type Stats struct {
 	EventsUnsaved      int64 // not stored, because the store failed for too long
 	PersistPending     int64 // calls that are over and not stored yet
 	AgentsLeft         int64 // agents that have not returned from a call that is over, or whose sound has not
+	Unsettled          int64 // reservations of the policy's whose release failed
 	HostHeld           int64 // requests to a carrier, store, router, policy, recorder or transcriber that are not waited for any more and have not returned
 }
 
@@ -368,7 +373,9 @@ func (s *Service) Stats() Stats {
 		EventsUnsaved:      s.counts.eventsUnsaved.Load(),
 		PersistPending:     s.counts.persistPending.Load(),
 		AgentsLeft:         s.counts.agentsLeft.Load(),
+		Unsettled:          s.counts.unsettled.Load(),
 		HostHeld:           s.counts.hostHeld.Load(),
+		RefusedBy:          s.refusals.counted(),
 	}
 	for state := Completed; state < states; state++ {
 		st.Ended[state] = s.counts.ended[state].Load()

@@ -70,12 +70,13 @@ func (l *live) warmTransfer(ctx context.Context, w WarmTransfer) error {
 			w.From = caller.To
 		}
 	}
-	if err := l.mayDial(ctx, w.To, w.From); err != nil {
+	held, err := l.mayDial(ctx, w.To, w.From)
+	if err != nil {
 		return err
 	}
 
 	briefed := make(chan error, 1)
-	other, err := l.svc.consult(ctx, l, w, briefed)
+	other, err := l.svc.consult(ctx, l, w, held, briefed)
 	if err != nil {
 		return err
 	}
@@ -138,8 +139,9 @@ func transferFailed(c *Call) error {
 	return e
 }
 
-// consult calls somebody on behalf of a caller. Briefed gets what Brief returned.
-func (s *Service) consult(ctx context.Context, caller *live, w WarmTransfer, briefed chan<- error) (*live, error) {
+// consult calls somebody on behalf of a caller, for which the policy holds what
+// is held. Briefed gets what Brief returned.
+func (s *Service) consult(ctx context.Context, caller *live, w WarmTransfer, held Reservation, briefed chan<- error) (*live, error) {
 	of := caller.snapshot()
 	record := &Call{
 		ID:        "call_" + newID(),
@@ -171,8 +173,10 @@ func (s *Service) consult(ctx context.Context, caller *live, w WarmTransfer, bri
 	l := s.newLive(record.Clone(), life{Direction: telephony.Outbound}, caller.carrier(), agent)
 	l.say = w.Say
 	if err := s.admit(l); err != nil {
+		s.giveBack(held, Usage{})
 		return nil, err
 	}
+	l.hold(held, time.Time{})
 	if _, err := l.create(ctx); err != nil {
 		l.abandon()
 		return nil, err

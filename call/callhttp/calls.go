@@ -16,7 +16,7 @@ import (
 func (a *API) registerCalls(api huma.API) {
 	register(api, route{
 		http.MethodPost, "/api/calls", "place-call", "Place a call", http.StatusCreated,
-		[]Problem{invalidRequest, invalidNumber, notAllowed, agentNotFound, conflict, tooLarge, unsupportedType, connectionFailed, draining, overloaded},
+		[]Problem{invalidRequest, invalidNumber, notAllowed, outsideHours, doNotCall, policyRefuses, agentNotFound, conflict, tooLarge, unsupportedType, connectionFailed, tooManyCalls, tooFast, spendCap, draining, overloaded},
 	}, a.place)
 	register(api, route{
 		http.MethodGet, "/api/calls", "list-calls", "List calls, newest first", http.StatusOK,

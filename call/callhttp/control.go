@@ -15,11 +15,11 @@ import (
 func (a *API) registerControl(api huma.API) {
 	register(api, route{
 		http.MethodPost, "/api/calls/{id}/transfer", "transfer-call", "Connect the caller to somebody else, or to another agent", http.StatusAccepted,
-		[]Problem{invalidRequest, invalidNumber, notAllowed, callNotFound, agentNotFound, callState, tooLarge, unsupportedType, unsupported, transferFailed, draining, overloaded},
+		[]Problem{invalidRequest, invalidNumber, notAllowed, outsideHours, doNotCall, policyRefuses, callNotFound, agentNotFound, callState, tooLarge, unsupportedType, unsupported, transferFailed, tooManyCalls, tooFast, spendCap, draining, overloaded},
 	}, a.transfer)
 	register(api, route{
 		http.MethodPost, "/api/calls/{id}/dtmf", "press-keys", "Press keys towards the person on the line", http.StatusAccepted,
-		[]Problem{invalidRequest, callNotFound, callState, tooLarge, unsupportedType, unsupported, connectionFailed, draining, overloaded},
+		[]Problem{invalidRequest, callNotFound, callState, tooLarge, unsupportedType, unsupported, connectionFailed, tooManyCalls, tooFast, spendCap, draining, overloaded},
 	}, a.press)
 	register(api, route{
 		http.MethodPost, "/api/calls/{id}/hold", "hold-call", "Put the caller on hold", http.StatusOK,

@@ -1,12 +1,14 @@
 package callhttp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -29,7 +31,7 @@ type Problem struct {
 	Detail string  `json:"detail,omitempty" doc:"What is wrong with this request."`
 	Errors []Fault `json:"errors,omitempty" doc:"What is wrong, part by part."`
 
-	retryAfter bool
+	retryAfter time.Duration // 0: not said
 }
 
 // Fault is one part of a request that is wrong.
@@ -44,6 +46,9 @@ var (
 	invalidNumber    = kind(400, "invalid_phone_number", "Not a phone number in E.164 form")
 	unauthorized     = kind(401, "unauthorized", "Not authorized")
 	notAllowed       = kind(403, "destination_not_allowed", "The destination may not be dialed")
+	outsideHours     = kind(403, "outside_calling_hours", "Nobody is called there at this time")
+	doNotCall        = kind(403, "do_not_call", "The number is not to be called")
+	policyRefuses    = kind(403, "not_allowed", "The call is not allowed")
 	notFound         = kind(404, "not_found", "Nothing here")
 	callNotFound     = kind(404, "call_not_found", "No such call")
 	agentNotFound    = kind(404, "agent_not_found", "No such agent")
@@ -56,6 +61,9 @@ var (
 	callState        = kind(409, "call_state", "The call is not in a state for this")
 	tooLarge         = kind(413, "request_too_large", "The body is too large")
 	unsupportedType  = kind(415, "unsupported_media_type", "The body must be application/json")
+	tooManyCalls     = kind(429, "too_many_calls", "As many calls are live as are allowed")
+	tooFast          = kind(429, "too_fast", "Too many calls were asked for in a short time")
+	spendCap         = kind(429, "spend_cap", "The call might cost more than may be spent")
 	internalError    = kind(500, "internal_error", "Something went wrong inside")
 	unsupported      = kind(501, "not_supported", "This service cannot do it")
 	transferFailed   = kind(502, "transfer_failed", "The carrier did not transfer the call")
@@ -65,7 +73,18 @@ var (
 )
 
 func kind(status int, word, title string) Problem {
-	return Problem{Type: TypePrefix + word, Title: title, Status: status, retryAfter: status == 503}
+	p := Problem{Type: TypePrefix + word, Title: title, Status: status}
+	if status == 503 {
+		p.retryAfter = call.OverloadRetry
+	}
+	return p
+}
+
+// after returns the problem with the time after which to try again; 0 if nobody
+// knows.
+func (p Problem) after(d time.Duration) Problem {
+	p.retryAfter = d
+	return p
 }
 
 // with returns the problem with a detail.
@@ -90,8 +109,9 @@ func (p *Problem) GetStatus() int { return p.Status }
 // GetHeaders is how huma learns the headers of an answer.
 func (p *Problem) GetHeaders() http.Header {
 	h := make(http.Header)
-	if p.retryAfter {
-		h.Set("Retry-After", strconv.Itoa(int(call.OverloadRetry.Seconds())))
+	if p.retryAfter > 0 {
+		seconds := (p.retryAfter + time.Second - 1) / time.Second
+		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
 	return h
 }
@@ -153,7 +173,7 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, call.ErrUnknownProvider):
 		return invalidRequest.at("body.provider", "there is no such provider")
 	case errors.Is(err, call.ErrNotAllowed):
-		return notAllowed.at("body.to_phone", reason(err, call.ErrNotAllowed))
+		return a.refused(ctx, err)
 	case errors.Is(err, telephony.ErrInvalidNumber):
 		return invalidNumber.with("not a number in E.164 form")
 	case errors.Is(err, call.ErrInvalidRequest):
@@ -184,6 +204,31 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 		a.log.ErrorContext(ctx, "request failed", "err", err)
 	}
 	return internalError.with("")
+}
+
+// refused is the problem that a policy has with a call. What a policy says that
+// gives no reason may be anything, and is logged and not told.
+func (a *API) refused(ctx context.Context, err error) *Problem {
+	r := call.RefusalOf(err)
+	why := r.Error()
+	switch r.Reason {
+	case call.RefusedDestination:
+		return notAllowed.at("body.to_phone", why)
+	case call.RefusedHours:
+		return outsideHours.after(r.RetryAfter).at("body.to_phone", why)
+	case call.RefusedDoNotCall:
+		return doNotCall.at("body.to_phone", why)
+	case call.RefusedCalls:
+		return tooManyCalls.after(cmp.Or(r.RetryAfter, call.OverloadRetry)).with(why)
+	case call.RefusedRate:
+		return tooFast.after(cmp.Or(r.RetryAfter, call.OverloadRetry)).with(why)
+	case call.RefusedSpend:
+		return spendCap.after(r.RetryAfter).with(why)
+	case call.RefusedOther:
+		a.log.ErrorContext(ctx, "policy", "err", err)
+		return policyRefuses.with("")
+	}
+	return policyRefuses.after(r.RetryAfter).with(why)
 }
 
 // serviceFields are names in requests to the service, and where a client of the

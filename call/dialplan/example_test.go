@@ -25,5 +25,5 @@ func ExamplePolicy() {
 		),
 	}
 	fmt.Println(cfg.Policy.Allow(context.Background(), call.Leg{To: "+442079460958"}))
-	// Output: region is not allowed: "GB"
+	// Output: destination: region is not allowed: "GB"
 }

@@ -52,25 +52,33 @@ type Policy struct {
 
 var _ call.Policy = Policy{}
 
-// Allow refuses a leg whose number is not to be dialed, or not now. The error
-// wraps ErrKind, ErrRegion, ErrHours, or what numbering.Check says; it does not
-// repeat the number.
+// Allow refuses a leg whose number is not to be dialed, or not now. The error is
+// a *call.Refusal that wraps ErrKind, ErrRegion, ErrHours, or what numbering.Check
+// says; it does not repeat the number. Outside the hours it tells when they begin.
 func (p Policy) Allow(_ context.Context, leg call.Leg) error {
 	info, err := numbering.Check(leg.To)
 	if !p.excepts(string(leg.To)) {
 		switch {
 		case err != nil:
-			return err
+			return refuse(err)
 		case len(p.Regions) > 0 && !slices.Contains(p.Regions, info.Region):
-			return fmt.Errorf("%w: %q", ErrRegion, info.Region)
+			return refuse(fmt.Errorf("%w: %q", ErrRegion, info.Region))
 		case !slices.Contains(ordinary, info.Kind) && !slices.Contains(p.Kinds, info.Kind):
-			return fmt.Errorf("%w: %s", ErrKind, info.Kind)
+			return refuse(fmt.Errorf("%w: %s", ErrKind, info.Kind))
 		}
 	}
-	if !p.Hours.Open(time.Now(), info.Zones) {
-		return fmt.Errorf("%w in %s", ErrHours, placeOf(info))
+	if now := time.Now(); !p.Hours.Open(now, info.Zones) {
+		r := &call.Refusal{Reason: call.RefusedHours, Detail: "in " + placeOf(info), Err: ErrHours}
+		if next, ok := p.Hours.Next(now, info.Zones); ok {
+			r.RetryAfter = next.Sub(now)
+		}
+		return r
 	}
 	return nil
+}
+
+func refuse(why error) error {
+	return &call.Refusal{Reason: call.RefusedDestination, Detail: why.Error(), Err: why}
 }
 
 func (p Policy) excepts(number string) bool {

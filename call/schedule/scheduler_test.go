@@ -219,7 +219,7 @@ func TestScheduler(t *testing.T) {
 			"placed, skipped (outside calling hours until the next one)", Active},
 		{"the policy refuses", &desk{answer: func(int) error { return fmt.Errorf("%w: +1 202 555 0199", call.ErrNotAllowed) }},
 			spec(func(s *Spec) { s.At = at("2000-01-01 09:00") }), 24 * time.Hour,
-			"", "refused (call: place: destination is not allowed: +* *** *** ****)", Done},
+			"", "refused (call: place: not allowed: +* *** *** ****)", Done},
 		{"no room for a while", &desk{answer: func(n int) error {
 			if n < overloadedUntil {
 				return call.ErrOverloaded

@@ -166,6 +166,9 @@ func (s *Scheduler) claim(ctx context.Context, sched *Schedule) error {
 
 // refused reports whether a service will say the same when it is asked again.
 func refused(err error) bool {
+	if r := call.RefusalOf(err); r != nil && r.Passes() {
+		return false
+	}
 	for _, never := range []error{
 		call.ErrNotAllowed, call.ErrInvalidRequest, call.ErrUnknownAgent, call.ErrUnknownProvider, telephony.ErrInvalidNumber,
 	} {
