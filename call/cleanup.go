@@ -179,9 +179,9 @@ func (l *live) closeMetrics(session *Session) error {
 // when it has been stored, or will be stored in the background.
 func (l *live) closeRecord() error {
 	l.mu.Lock()
-	final := l.final.Clone()
+	final, last := l.final.Clone(), l.last
 	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), recordDeadline)
 	defer cancel()
-	return l.writer.finish(ctx, final)
+	return l.writer.finish(ctx, final, last)
 }

@@ -19,6 +19,9 @@ var (
 	ErrOverloaded = errors.New("too many calls are live")
 	// ErrShutdown tells that the service takes no new calls any more.
 	ErrShutdown = errors.New("service is shutting down")
+	// ErrUnsaved tells that the last state of some calls could not be stored. Recover
+	// finds them as calls that live.
+	ErrUnsaved = errors.New("calls were not stored")
 	// ErrIdempotency tells that the same key was used for another request.
 	ErrIdempotency = errors.New("idempotency key was used for another request")
 	// ErrInvalidRequest tells that a field of a request cannot be. The error

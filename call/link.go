@@ -105,7 +105,7 @@ func (k *link) Start(start stream.Start) error {
 	case start.Format != s.format:
 		return fmt.Errorf("stream carries %v after %v", start.Format, s.format)
 	default:
-		k.at = s.Now()
+		k.at = max(s.Now(), s.length()) // a carrier whose clock is fast is ahead of ours
 		s.media.goOn(k.at)
 	}
 	s.player.proceed()

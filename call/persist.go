@@ -24,6 +24,7 @@ type recordWriter struct {
 	events  []Event    // not stored yet; at most maxUnsaved, the newest is dropped and counted
 	dropped int64
 	final   *Call // the record with its terminal state
+	last    Event // which announces that, and is stored with it and not before
 }
 
 const (
@@ -65,11 +66,11 @@ func (w *recordWriter) wake() {
 	}
 }
 
-// finish hands over the final record and waits until it is stored or ctx ends.
-// Storing goes on in the background then.
-func (w *recordWriter) finish(ctx context.Context, final *Call) error {
+// finish hands over the final record, with the last event, and waits until they
+// are stored or ctx ends. Storing goes on in the background then.
+func (w *recordWriter) finish(ctx context.Context, final *Call, last Event) error {
 	w.mu.Lock()
-	w.final = final
+	w.final, w.last = final, last
 	w.mu.Unlock()
 	close(w.ended)
 	select {
@@ -154,7 +155,7 @@ func (w *recordWriter) take(last bool) (*Call, []Event) {
 	events := w.events
 	w.events = nil
 	if last {
-		return w.final.Clone(), events
+		return w.final.Clone(), append(events, w.last)
 	}
 	return w.live.record.Clone(), events
 }

@@ -323,10 +323,11 @@ func (l *live) conclude() {
 	defer l.mu.Unlock()
 	l.final = l.record.Clone()
 	l.final.State, l.final.Life = concluded.State, b
+	before := l.record.Events
 	l.last = l.stamp(Event{Type: EventState, State: concluded.State, Cause: concluded.Cause, Detail: concluded.Detail})
+	l.record.Events = before // what is written before the end knows nothing of it
 	l.final.Events = l.seq
 	l.final.OnHold = false
-	l.writer.add(l.last)
 }
 
 func (l *live) snapshot() *Call {

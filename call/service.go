@@ -32,7 +32,6 @@ type Service struct {
 	live     map[string]*live
 	legs     map[legKey]*live
 	draining bool
-	empty    chan struct{} // closed when draining and no call is live
 
 	calls sync.WaitGroup     // owners of calls and writers of their records
 	ctx   context.Context    // ends when Shutdown gives up on what is still going on
@@ -56,7 +55,6 @@ func New(cfg Config) (*Service, error) {
 		paces:     make(map[string]*pace, len(cfg.Providers)),
 		live:      make(map[string]*live),
 		legs:      make(map[legKey]*live),
-		empty:     make(chan struct{}),
 	}
 	for _, p := range cfg.Providers {
 		s.providers[p.Name()] = p
@@ -202,41 +200,45 @@ const cleanupTime = 30 * time.Second
 // Shutdown takes no new calls, waits for those that are live, and returns when
 // every goroutine of the service has ended, agents that ignore their context
 // excepted. When ctx ends first, the calls that are left are hung up and cleaned
-// up, and the error is that of ctx.
+// up, which takes half a minute at most, and the error is that of ctx. It wraps
+// ErrUnsaved if a store has failed for so long that records are lost.
 func (s *Service) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	if !s.draining {
-		s.draining = true
-		if len(s.live) == 0 {
-			close(s.empty)
-		}
-	}
+	s.draining = true
 	s.mu.Unlock()
 
+	saved := make(chan struct{})
+	go func() {
+		s.calls.Wait() // for the calls, and then for what is not stored yet
+		close(saved)
+	}()
 	var err error
 	select {
-	case <-s.empty:
+	case <-saved:
 	case <-ctx.Done():
 		err = fmt.Errorf("call: shutdown: %w", ctx.Err())
-		s.cutOff()
+		s.cutOff(saved)
+	}
+	if n := s.counts.persistPending.Load(); n > 0 {
+		err = errors.Join(err, fmt.Errorf("call: shutdown: %w: %d", ErrUnsaved, n))
 	}
 	s.stop()
-	s.calls.Wait()
+	<-saved
 	s.cfg.Media.Close()
 	s.subs.close()
 	return err
 }
 
 // cutOff hangs up every live call and waits, within bounds, until they are
-// cleaned up.
-func (s *Service) cutOff() {
+// cleaned up and saved is closed.
+func (s *Service) cutOff(saved <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupTime)
 	defer cancel()
 	for _, l := range s.all() {
 		_ = l.post(ctx, input{kind: inEnd, cause: Drain}) // fails for calls that are over
 	}
 	select {
-	case <-s.empty:
+	case <-saved:
 	case <-ctx.Done():
 	}
 }
@@ -279,9 +281,6 @@ func (s *Service) dismiss(l *live) {
 	delete(s.live, l.id)
 	if leg := l.leg; leg != (legKey{}) && s.legs[leg] == l {
 		delete(s.legs, leg)
-	}
-	if s.draining && len(s.live) == 0 {
-		close(s.empty)
 	}
 	s.mu.Unlock()
 	s.calls.Done()

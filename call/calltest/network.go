@@ -8,6 +8,8 @@
 package calltest
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"testing"
 
@@ -112,6 +114,12 @@ func newNetwork(t testing.TB, d sim.Dialect, faults []sim.Faults, adapter func(c
 func (n *Network) Connect(svc *call.Service, numbers ...string) {
 	n.t.Helper()
 	n.machine.Connect(svc, numbers...)
+}
+
+// DialContext connects to a host of the network, for browsers and other clients of
+// a service.
+func (n *Network) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	return n.pipe.DialContext(ctx, network, addr)
 }
 
 // Phone is the phone with this number.
