@@ -1,6 +1,7 @@
 # Everything a developer does here, by name. Tools are run by version, so that
 # nothing has to be installed first.
 
+VERSITYGW   = github.com/versity/versitygw/cmd/versitygw@v1.8.0
 GOLANGCI    = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME   ?= 10s
 TESTFLAGS  ?=
@@ -10,11 +11,14 @@ TESTFLAGS  ?=
 run: ## the sample server, on a simulated carrier
 	go run ./examples/server
 
-setup: ## what the tests need besides Go: the programs of a PostgreSQL server
+setup: bin/versitygw ## what the tests need besides Go: the programs of a PostgreSQL server and of an S3 server
 	@if ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null; then :; \
 	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; \
 	else echo "make setup: install a PostgreSQL server, 15 or later (Debian: apt-get install postgresql, as root)" >&2; exit 1; fi
+
+bin/versitygw: # a program of its own: its modules are none of ours
+	GOBIN="$(CURDIR)/bin" go install $(VERSITYGW)
 
 test: setup vet ## all tests, with the race detector
 	go test -race -timeout 10m $(TESTFLAGS) ./...

@@ -30,6 +30,7 @@ var rooms = map[string]struct {
 	"stream/streamtest":            {[]string{"audio", "stream"}, nil, "judges media protocols"},
 	"telephony/telephonytest":      {[]string{"telephony"}, nil, "judges carriers"},
 	"recording/recordingtest":      {[]string{"audio", "recording"}, nil, "judges storages and recorders"},
+	"recording/s3store":            {[]string{"recording", "telephony"}, []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}, "a storage, with the SDK that finds credentials everywhere"},
 	"transcript":                   {[]string{"audio"}, nil, "turns sound into words"},
 	"transcript/transcripttest":    {[]string{"audio", "transcript"}, nil, "judges transcribers"},
 	"transcript/internal/tape":     {[]string{"audio"}, nil, "keeps sound until it has become words"},
@@ -60,6 +61,7 @@ var rooms = map[string]struct {
 	"internal/sqldb":               {nil, []string{"modernc.org/sqlite", "github.com/jackc/pgx"}, "databases that stores are in"},
 	"internal/wallclock":           {nil, nil, "when clocks show a time"},
 	"internal/pgtest":              {nil, []string{"github.com/jackc/pgx", "go.uber.org/goleak"}, "a PostgreSQL server for tests"},
+	"internal/s3test":              {nil, []string{"go.uber.org/goleak"}, "an S3 server for tests"},
 	"internal/wheel":               {nil, nil, "timers for many streams"},
 }
 
