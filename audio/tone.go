@@ -17,20 +17,30 @@ type ToneConfig struct {
 	// MinDuration and MaxDuration bound how long the tone sounds. Zero means
 	// 120 ms and 2.5 s.
 	MinDuration, MaxDuration time.Duration
+	// Pairs has it tell of two tones that sound together, too, both of them within
+	// Low and High, at least 160 Hz apart and within 10 dB of each other. Keys of a
+	// telephone are such pairs.
+	Pairs bool
 }
 
-// A Tone is a single steady sine that has ended.
+// A Tone is a steady sine that has ended, or a pair of them.
 type Tone struct {
-	Hz      float64 // to about 5 Hz
+	Hz      float64 // to about 5 Hz; the lower one of a pair
+	Second  float64 // the higher one of a pair, else 0
 	At      int64   // where it began, in samples since the start of the stream, to about 20 ms
 	Samples int64   // how long it was, to about 30 ms
+	// Octave is the power at twice Hz, as a part of that at Hz.
+	Octave float64
+	// Quiet tells that what came right after it was softer by 10 dB or more.
+	Quiet bool
 }
 
 // A ToneDetector finds single steady tones in a stream of sound: 9/10 of the
-// power at one frequency that does not move. By default it hears the beep after
-// which a voicemail box records. Speech, music, ring-back of two tones and the
-// keys of a telephone are no such tones; a whistle may be. It is used by one
-// goroutine at a time and allocates nothing as it works.
+// power at one frequency that does not move, or at two. By default it hears the
+// beep after which a voicemail box records; a [BeepDetector] knows more about
+// those. Speech, music, ring-back of two tones and the keys of a telephone are no
+// such tones; a whistle may be. It is used by one goroutine at a time and
+// allocates nothing as it works.
 type ToneDetector struct {
 	cfg    ToneConfig
 	narrow narrow
@@ -39,10 +49,17 @@ type ToneDetector struct {
 	filled int
 	at     int64 // samples at 8 kHz in all whole hops
 
-	hops   int     // of the tone that sounds
-	missed int     // hops in a row without it
-	hz     float64 // mean over its hops
+	hops   int       // of the tone that sounds
+	missed int       // hops in a row without it
+	mean   toneHeard // over its hops
 	began  int64
+}
+
+// toneHeard is the tone in one hop, or what the mean hop of a tone holds.
+type toneHeard struct {
+	hz, second float64 // 0 for none
+	octave     float64 // see Tone
+	power      float64 // of all sound
 }
 
 const (
@@ -50,6 +67,7 @@ const (
 	// toneLeast is the power of a sine of -45 dBFS, an amplitude of 184: it is
 	// (184*N/4)² in its bin and half as much more beside it.
 	toneLeast   = 184 * 184 * spectrumSamples * spectrumSamples / 16 * 1.5
+	toneQuiet   = 0.1
 	toneDrift   = 12  // Hz between a hop and the mean
 	toneLowBin  = 6   // 190 Hz
 	toneHighBin = 116 // 3625 Hz
@@ -77,6 +95,7 @@ func (d *ToneDetector) Reset() {
 	d.window = [spectrumSamples]float32{}
 	d.filled, d.at = 0, 0
 	d.hops, d.missed = 0, 0
+	d.mean = toneHeard{}
 }
 
 // Append listens to pcm, of any length, and appends the tones that ended to
@@ -101,79 +120,128 @@ func (d *ToneDetector) listen(dst []Tone, pcm []int16) []Tone {
 		if d.filled += n; d.filled < detectorHop {
 			return dst
 		}
-		hz, ok := pureTone(&d.window)
+		heard := d.tonesIn(&d.window)
 		copy(d.window[:], d.window[detectorHop:])
 		d.filled = 0
 		d.at += detectorHop
-		dst = d.decide(dst, hz, ok)
+		dst = d.decide(dst, heard)
 	}
 	return dst
 }
 
 // decide turns what one hop holds into tones.
-func (d *ToneDetector) decide(dst []Tone, hz float64, ok bool) []Tone {
-	if d.hops > 0 && ok && math.Abs(hz-d.hz) < toneDrift {
+func (d *ToneDetector) decide(dst []Tone, heard toneHeard) []Tone {
+	if d.hops > 0 && heard.near(d.mean) {
 		d.hops += 1 + d.missed
 		d.missed = 0
-		d.hz += (hz - d.hz) / float64(d.hops)
+		d.mean.follow(heard, float64(d.hops))
 		return dst
 	}
-	if d.hops > 0 && !ok && d.missed == 0 {
+	if d.hops > 0 && heard.hz == 0 && d.missed == 0 {
 		d.missed++ // a single hop may be bad
 		return dst
 	}
-	dst = d.end(dst)
-	if ok {
+	dst = d.end(dst, heard)
+	if heard.hz > 0 {
 		// The middle of the window is where the tone is heard best.
-		d.hops, d.hz, d.began = 1, hz, d.at-(detectorHop+spectrumHalf)/2
+		d.hops, d.mean, d.began = 1, heard, d.at-(detectorHop+spectrumHalf)/2
 	}
 	return dst
 }
 
-// end tells of the tone that ended, if it is one to tell of.
-func (d *ToneDetector) end(dst []Tone) []Tone {
+// near reports whether both are the same tone.
+func (t toneHeard) near(mean toneHeard) bool {
+	return t.hz > 0 && math.Abs(t.hz-mean.hz) < toneDrift &&
+		(t.second > 0) == (mean.second > 0) && math.Abs(t.second-mean.second) < toneDrift
+}
+
+// follow makes t the mean of n hops, of which the last one is heard.
+func (t *toneHeard) follow(heard toneHeard, n float64) {
+	t.hz += (heard.hz - t.hz) / n
+	t.second += (heard.second - t.second) / n
+	t.octave += (heard.octave - t.octave) / n
+	t.power += (heard.power - t.power) / n
+}
+
+// end tells of the tone that ended, if it is one to tell of, given what the hop
+// after it holds.
+func (d *ToneDetector) end(dst []Tone, after toneHeard) []Tone {
 	samples := int64(d.hops) * detectorHop
 	d.hops, d.missed = 0, 0
 	length := Duration(int(samples), detectorRate)
 	if samples == 0 || length < d.cfg.MinDuration || length > d.cfg.MaxDuration ||
-		d.hz < d.cfg.Low || d.hz > d.cfg.High {
+		d.mean.hz < d.cfg.Low || max(d.mean.hz, d.mean.second) > d.cfg.High {
 		return dst
 	}
 	return append(dst, Tone{
-		Hz:      d.hz,
+		Hz:      d.mean.hz,
+		Second:  d.mean.second,
 		At:      d.narrow.position(d.began),
 		Samples: samples * int64(d.cfg.Rate) / detectorRate,
+		Octave:  d.mean.octave,
+		Quiet:   after.power < toneQuiet*d.mean.power,
 	})
 }
 
-// pureTone returns the frequency of the tone in x, if there is one and nothing
-// much beside it.
-func pureTone(x *[spectrumSamples]float32) (hz float64, ok bool) {
+// tonesIn returns the tone in x, if there is one and nothing much beside it.
+func (d *ToneDetector) tonesIn(x *[spectrumSamples]float32) toneHeard {
 	var power [spectrumBins]float32
 	powerSpectrum(&power, x)
-	peak := toneLowBin
 	var total float32
-	for k, p := range power {
+	for _, p := range power {
 		total += p
-		if p > power[peak] && k >= toneLowBin && k <= toneHighBin {
+	}
+	heard := toneHeard{power: float64(total)}
+	peak := strongestBin(&power, toneLowBin-1)
+	near := around(&power, peak)
+	switch {
+	case near < toneLeast:
+	case near >= toneShare*total:
+		heard.hz = frequency(&power, peak)
+	case d.cfg.Pairs:
+		other := strongestBin(&power, peak)
+		second := around(&power, other)
+		if second >= toneLeast && second >= toneShare/10*near && near+second >= toneShare*total {
+			heard.hz, heard.second = frequency(&power, min(peak, other)), frequency(&power, max(peak, other))
+		}
+	}
+	if octave := int(2*heard.hz*spectrumSamples/detectorRate + 0.5); heard.hz > 0 && octave <= toneHighBin {
+		low := around(&power, int(heard.hz*spectrumSamples/detectorRate+0.5))
+		heard.octave = float64(around(&power, octave) / low)
+	}
+	return heard
+}
+
+// strongestBin returns the strongest bin that is far enough from another one to be
+// another tone: five bins, so that what lies around the two is apart.
+func strongestBin(power *[spectrumBins]float32, from int) (peak int) {
+	peak = -1
+	for k := toneLowBin; k <= toneHighBin; k++ {
+		if (k-from >= 5 || from-k >= 5 || from < toneLowBin) && (peak < 0 || power[k] > power[peak]) {
 			peak = k
 		}
 	}
-	// Under a Hann window a sine lies in three bins, and almost all in five.
-	var near float32
+	return peak
+}
+
+// around is the power of a sine at a bin: under a Hann window it lies in three
+// bins, and almost all of it in five.
+func around(power *[spectrumBins]float32, peak int) (near float32) {
 	for _, p := range power[peak-2 : peak+3] {
 		near += p
 	}
-	if near < toneLeast || near < toneShare*total {
-		return 0, false
-	}
-	// Between two bins of a Hann window, amplitudes a and b are as 1+x to 2-x,
-	// where x is how far the tone is from the stronger one.
+	return near
+}
+
+// frequency returns that of the sine at a bin. Between two bins of a Hann window,
+// amplitudes a and b are as 1+x to 2-x, where x is how far the tone is from the
+// stronger one.
+func frequency(power *[spectrumBins]float32, peak int) float64 {
 	a := math.Sqrt(float64(power[peak]))
 	left, right := math.Sqrt(float64(power[peak-1])), math.Sqrt(float64(power[peak+1]))
 	shift := (2*right - a) / (a + right)
 	if left > right {
 		shift = -(2*left - a) / (a + left)
 	}
-	return (float64(peak) + shift) * detectorRate / spectrumSamples, true
+	return (float64(peak) + shift) * detectorRate / spectrumSamples
 }
