@@ -46,6 +46,7 @@ var rooms = map[string]struct {
 	"call/calltest":                {[]string{"audio", "call", "telephony", "telephony/sim", "telephony/twilio", "telephony/plivo", "internal/memnet"}, []string{"github.com/google/go-cmp"}, "telephone networks for tests, one for each carrier's adapter"},
 	"call/callhttp":                {[]string{"call", "recording", "stream", "telephony", "transcript"}, []string{"github.com/danielgtaylor/huma"}, "the REST API over a service"},
 	"call/dialplan":                {[]string{"call", "telephony/numbering"}, nil, "a policy by the numbering plans, for who wants to carry them"},
+	"call/quota":                   {[]string{"call"}, nil, "policies that count: calls, pace and money"},
 	"call/schedule":                {[]string{"call", "internal/wallclock", "routing", "telephony"}, []string{"github.com/robfig/cron"}, "calls at times given in advance"},
 	"call/schedule/scheduletest":   {[]string{"call", "call/schedule", "routing"}, []string{"github.com/google/go-cmp"}, "judges stores of schedules"},
 	"call/schedule/sqlstore":       {[]string{"call/schedule", "internal/sqldb"}, nil, "schedules in a database"},

@@ -75,7 +75,9 @@ func TestWhatPolicyHoldsIsReleasedOnce(t *testing.T) {
 		{"not answered", call.Echo, nil, sim.Behavior{Outcome: sim.NoAnswer}, sim.Behavior{}, nil, []call.Usage{used(0)}},
 		{"no room", call.Echo, func(c *call.Config) { c.MaxCalls = -1 }, sim.Behavior{}, sim.Behavior{}, call.ErrOverloaded, []call.Usage{{}}},
 		{"no store", call.Echo, func(c *call.Config) { c.Store = storeless{c.Store} }, sim.Behavior{}, sim.Behavior{}, never, []call.Usage{{}}},
-		{"a later policy refuses", call.Echo, func(c *call.Config) { c.Policy = call.Policies(c.Policy, call.Destinations{DenyPrefixes: []string{"+1"}}) },
+		{"a later policy refuses", call.Echo, func(c *call.Config) {
+			c.Policy = call.Policies(c.Policy, call.Destinations{DenyPrefixes: []string{"+1"}})
+		},
 			sim.Behavior{}, sim.Behavior{}, call.RefusedDestination, []call.Usage{{}}},
 		{"a later policy panics", call.Echo, func(c *call.Config) { c.Policy = call.Policies(c.Policy, panickyPolicy{}) },
 			sim.Behavior{}, sim.Behavior{}, call.ErrNotAllowed, []call.Usage{{}}},
