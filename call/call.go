@@ -64,7 +64,14 @@ type Call struct {
 	// CarrierRecordings are those that the carrier was told to make, in order.
 	CarrierRecordings []telephony.RecordingReport `json:"carrier_recordings,omitempty"`
 	Transcript        []transcript.Segment        `json:"transcript,omitempty"`
-	Metrics           Metrics                     `json:"metrics"`
+	// TranscriptSource is where the recognised words of Transcript come from, on a
+	// call that asked for it; TranscriptDetail says what went wrong, if anything.
+	TranscriptSource TranscriptSource `json:"transcript_source,omitempty"`
+	TranscriptDetail string           `json:"transcript_detail,omitempty"`
+	Metrics          Metrics          `json:"metrics"`
+	// Analysis is what the Analyzer found after the call; nil without one, or until
+	// then.
+	Analysis *Analysis `json:"analysis,omitempty"`
 
 	// IdempotencyKey is the host's key for this intent, Fingerprint what was
 	// asked for under it.
@@ -82,6 +89,22 @@ type Call struct {
 	// does not follow the last one.
 	Version int64 `json:"version"`
 }
+
+// TranscriptSource is where the words of a transcript come from.
+type TranscriptSource string
+
+// The sources of transcripts.
+const (
+	// Live: they were recognised while they were said, and none is known to be
+	// missing.
+	Live TranscriptSource = "live"
+	// FromRecording: live recognition had failed or left gaps, and they were made
+	// out from the recording after the call.
+	FromRecording TranscriptSource = "recording"
+	// Degraded: words are missing, or may be: live recognition failed or left gaps,
+	// and no recording has made up for it, or not yet.
+	Degraded TranscriptSource = "degraded"
+)
 
 // Options are how a call is to be treated.
 type Options struct {
@@ -128,6 +151,8 @@ type Metrics struct {
 	// Unread is how much of the caller's sound an agent with a Line lost because
 	// it did not keep up.
 	Unread time.Duration `json:"unread,omitempty"`
+	// Figures are those that the agent reported with Session.LogMetrics.
+	Figures map[string]float64 `json:"figures,omitempty"`
 	// Leftover are steps of the cleanup that failed, by name.
 	Leftover []string `json:"leftover,omitempty"`
 }
@@ -153,6 +178,8 @@ func (c *Call) Clone() *Call {
 	d.Routing = slices.Clone(c.Routing)
 	d.CarrierRecordings = slices.Clone(c.CarrierRecordings)
 	d.Metrics.Leftover = slices.Clone(c.Metrics.Leftover)
+	d.Metrics.Figures = maps.Clone(c.Metrics.Figures)
+	d.Analysis = c.Analysis.clone()
 	d.Life = slices.Clone(c.Life)
 	if c.Recording != nil {
 		r := *c.Recording

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/recording"
+	"github.com/switchboard-voice/switchboard/transcript"
 )
 
 // The deadlines of the cleanup steps.
@@ -148,13 +149,41 @@ func (l *live) salvageRecording() error {
 
 func (l *live) closeTranscript(session *Session) error {
 	if session == nil {
-		return nil
+		return l.recallTranscript()
 	}
 	var err error
 	if session.transcriber != nil {
 		err = l.svc.do(context.WithoutCancel(l.ctx), transcriptDeadline, session.transcriber.Close)
 	}
-	l.update(func(c *Call) { c.Transcript = session.transcript.segments() })
+	session.notes.close()
+	said := session.notes.segments()
+	l.update(func(c *Call) { c.Transcript = said })
+	if session.transcriber != nil {
+		l.judge(session.notes.missing, err)
+	}
+	return err
+}
+
+// recallTranscript brings back, from the events of a call, what was said before
+// the process ended.
+func (l *live) recallTranscript() error {
+	c := l.snapshot()
+	if !l.recovered || c.AnsweredAt.IsZero() || c.Transcript != nil {
+		return nil
+	}
+	events, err := within(context.WithoutCancel(l.ctx), l.svc, transcriptDeadline, func(ctx context.Context) ([]Event, error) {
+		return l.svc.cfg.Store.Events(ctx, l.id, 0)
+	}, nil)
+	var said transcript.Transcript
+	for _, e := range events {
+		if e.Segment != nil {
+			said.Add(*e.Segment)
+		}
+	}
+	l.update(func(c *Call) { c.Transcript = said.Segments() })
+	if c.Options.Transcribe {
+		l.degrade("the service ended during the call")
+	}
 	return err
 }
 
@@ -169,7 +198,7 @@ func (l *live) closeMetrics(session *Session) error {
 	}
 	m := session.metrics()
 	l.update(func(c *Call) {
-		m.Leftover = c.Metrics.Leftover
+		m.Leftover, m.Figures = c.Metrics.Leftover, c.Metrics.Figures
 		c.Metrics = m
 	})
 	return nil

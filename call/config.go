@@ -56,6 +56,25 @@ type Config struct {
 	TranscribeInbound bool
 	// Transcriber transcribes calls that ask for it. Nil: such calls are refused.
 	Transcriber transcript.Transcriber
+	// Retranscriber makes out from its recording what was said on a call whose live
+	// transcription failed or left gaps, after the call. The Recorder must be a
+	// recording.Opener, and the recording have the caller on a channel of its own.
+	// Nil: Transcriber, if it can.
+	Retranscriber transcript.Retranscriber
+	// Redactor takes out of words what must not be kept: they are stored and told
+	// of as it leaves them, and agents see them so too, but for what they hear and
+	// recognise themselves and what Interruption.Words is asked about. Nil: all words
+	// are kept.
+	Redactor transcript.Redactor
+	// ShowKeys lets events tell which keys callers press although there is a
+	// Redactor. Otherwise they tell only that a key was pressed, since a PIN has no
+	// form by which it could be known.
+	ShowKeys bool
+	// Analyzer looks at calls that were answered when they are over. Nil: nobody does.
+	Analyzer Analyzer
+	// AfterParallel is how many calls are retranscribed or analyzed at once; more
+	// wait their turn, up to 10,000. Zero: 4.
+	AfterParallel int
 
 	// Store keeps the records. Nil: in memory, lost with the process.
 	Store Store
@@ -130,6 +149,7 @@ const (
 	defaultRingTimeout = 60 * time.Second
 	defaultMaxDuration = time.Hour
 	defaultNoMedia     = 15 * time.Second
+	defaultParallel    = 4
 	defaultAgentGrace  = 5 * time.Second
 	defaultApology     = "All our lines are busy. Please call again later."
 )
@@ -208,8 +228,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxDuration, defaultMaxDuration)
 	setDefault(&c.NoMedia, defaultNoMedia)
 	setDefault(&c.AgentGrace, defaultAgentGrace)
+	setDefault(&c.AfterParallel, defaultParallel)
 	if c.MaxCalls < 0 || c.RingTimeout < time.Second || c.MaxDuration < time.Second ||
-		c.NoMedia < 0 || c.DialsPerSecond < 0 || c.AgentGrace < 0 || c.StreamGrace < 0 || c.Silence < 0 {
+		c.NoMedia < 0 || c.DialsPerSecond < 0 || c.AgentGrace < 0 || c.AfterParallel < 0 || c.StreamGrace < 0 || c.Silence < 0 {
 		return c, errors.New("a limit is negative, or RingTimeout or MaxDuration is below a second")
 	}
 	return c, c.validateParts()
@@ -217,7 +238,7 @@ func (c Config) withDefaults() (Config, error) {
 
 // validateParts asks every part that can tell whether its settings are right.
 func (c Config) validateParts() error {
-	parts := []any{c.Router, c.Recorder, c.Transcriber, c.Store, c.Policy, c.Interruption}
+	parts := []any{c.Router, c.Recorder, c.Transcriber, c.Retranscriber, c.Redactor, c.Analyzer, c.Store, c.Policy, c.Interruption}
 	for _, p := range c.Providers {
 		parts = append(parts, p)
 	}

@@ -15,7 +15,11 @@ const (
 	EventState EventType = "state"
 	// EventTranscript: Segment became known.
 	EventTranscript EventType = "transcript"
-	// EventKey: the caller pressed Key.
+	// EventTranscription: the call's TranscriptSource is Name, which is not "live".
+	// Detail says what went wrong.
+	EventTranscription EventType = "transcription"
+	// EventKey: the caller pressed Key, which is not told if there is a Redactor:
+	// see Config.ShowKeys.
 	EventKey EventType = "key"
 	// EventInterruption: the caller cut the agent off, by Name: "speech" or
 	// "key".
@@ -43,6 +47,11 @@ const (
 	EventCarrierRecording EventType = "carrier_recording"
 	// EventRecording: the recording is there, or why not in Detail.
 	EventRecording EventType = "recording"
+	// EventMetrics: the agent reported Figures with Session.LogMetrics.
+	EventMetrics EventType = "metrics"
+	// EventAnalysis: the Analyzer found Figures and, as Data, labels, or failed, as
+	// Detail says. It comes after the call's last state.
+	EventAnalysis EventType = "analysis"
 	// EventCleanup: the step Name of the cleanup failed; Detail says why.
 	EventCleanup EventType = "cleanup"
 )
@@ -63,4 +72,5 @@ type Event struct {
 	Key     string              `json:"key,omitempty"`
 	Name    string              `json:"name,omitempty"`
 	Data    map[string]string   `json:"data,omitempty"`
+	Figures map[string]float64  `json:"figures,omitempty"`
 }

@@ -16,6 +16,8 @@ import (
 // errLate tells that something of the host's was not waited for any longer.
 var errLate = errors.New("did not end in time")
 
+func isLate(err error) bool { return errors.Is(err, errLate) }
+
 // lateness is how long after the end of its context something may return that
 // ends because of it, with what it has.
 const lateness = 250 * time.Millisecond

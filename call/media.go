@@ -104,7 +104,7 @@ func (m *media) listen(c *Call) {
 		sink, err := within(l.ctx, l.svc, startTimeout, func(ctx context.Context) (transcript.Sink, error) {
 			return l.svc.cfg.Transcriber.Transcribe(ctx, transcript.Info{
 				CallID: l.id, Provider: c.Options.TranscribeProvider, Language: c.Options.Language,
-				Format: s.format, Emit: s.AddSegment,
+				Format: s.format, Emit: s.hear,
 			})
 		}, func(late transcript.Sink) {
 			ctx, cancel := context.WithTimeout(context.Background(), transcriptDeadline)
@@ -113,7 +113,7 @@ func (m *media) listen(c *Call) {
 		})
 		if err != nil {
 			l.log.Error("call is not transcribed", "err", err)
-			l.emit(Event{Type: EventTranscript, Detail: err.Error()})
+			l.degrade("it did not begin: " + err.Error())
 		} else {
 			s.transcriber = sink
 		}
@@ -240,7 +240,11 @@ func (m *media) key(digit byte, at time.Duration) {
 		m.interrupter.reset()
 		m.interrupted("key")
 	}
-	s.live.emit(Event{Type: EventKey, Key: string(rune(digit))})
+	event := Event{Type: EventKey, Key: string(rune(digit))}
+	if cfg := &s.live.svc.cfg; cfg.Redactor != nil && !cfg.ShowKeys {
+		event.Key = ""
+	}
+	s.live.emit(event)
 	select {
 	case s.keys <- digit:
 	default:

@@ -300,6 +300,7 @@ func ownEvents(events []Event) []Event {
 		e := &own[i]
 		e.At = e.At.Round(0).UTC()
 		e.Data = maps.Clone(e.Data)
+		e.Figures = maps.Clone(e.Figures)
 		if e.Segment != nil {
 			segment := *e.Segment
 			e.Segment = &segment

@@ -171,6 +171,7 @@ func (l *live) run() {
 	l.svc.counts.ended[l.life.State].Add(1)
 	l.close()
 	l.tasks.Wait()
+	l.svc.chores.add(l)
 }
 
 // take applies one input and does what follows from it.
@@ -334,6 +335,18 @@ func (l *live) snapshot() *Call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.record.Clone()
+}
+
+// view is a snapshot for those outside: it has what was said so far, which the
+// record itself gets at the end.
+func (l *live) view() *Call {
+	l.mu.Lock()
+	c, session, over := l.record.Clone(), l.session, l.final != nil
+	l.mu.Unlock()
+	if session != nil && !over && c.Transcript == nil {
+		c.Transcript = session.notes.segments()
+	}
+	return c
 }
 
 func (l *live) currentSession() *Session {

@@ -27,6 +27,7 @@ type Service struct {
 	subs      subscriptions
 	counts    counts
 	refusals  refusals
+	chores    chores
 
 	mu       sync.Mutex // guards what follows
 	live     map[string]*live
@@ -60,15 +61,16 @@ func New(cfg Config) (*Service, error) {
 		s.providers[p.Name()] = p
 		s.paces[p.Name()] = newPace(cfg.DialsPerSecond)
 	}
+	s.chores.init(s)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
 
-// Call returns the record of a call as it is now, or an error that wraps
-// ErrNotFound.
+// Call returns the record of a call as it is now, with what has been said so far,
+// or an error that wraps ErrNotFound.
 func (s *Service) Call(ctx context.Context, id string) (*Call, error) {
 	if l := s.find(id); l != nil {
-		return l.snapshot(), nil
+		return l.view(), nil
 	}
 	c, err := s.stored(ctx, id)
 	if err != nil {
@@ -95,7 +97,7 @@ func (s *Service) Calls(ctx context.Context, f Filter) iter.Seq2[*Call, error] {
 		}
 		for _, c := range stored {
 			if l := s.find(c.ID); l != nil {
-				c = l.snapshot()
+				c = l.view()
 			}
 			if !yield(c, nil) {
 				return
@@ -197,11 +199,13 @@ func (s *Service) Draining() bool {
 // wait for the carrier's last word.
 const cleanupTime = 30 * time.Second
 
-// Shutdown takes no new calls, waits for those that are live, and returns when
+// Shutdown takes no new calls, waits for those that are live and for what is done
+// about calls after their end (see Config.AfterParallel), and returns when
 // every goroutine of the service has ended, agents that ignore their context
 // excepted. When ctx ends first, the calls that are left are hung up and cleaned
-// up, which takes half a minute at most, and the error is that of ctx. It wraps
-// ErrUnsaved if a store has failed for so long that records are lost.
+// up, which takes half a minute at most, what is done about ended calls is given up,
+// and the error is that of ctx. It wraps ErrUnsaved if a store has failed for so
+// long that records are lost.
 func (s *Service) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
@@ -217,6 +221,7 @@ func (s *Service) Shutdown(ctx context.Context) error {
 	case <-saved:
 	case <-ctx.Done():
 		err = fmt.Errorf("call: shutdown: %w", ctx.Err())
+		s.chores.stop()
 		s.cutOff(saved)
 	}
 	if n := s.counts.persistPending.Load(); n > 0 {
@@ -331,6 +336,7 @@ type counts struct {
 	unverified, streamsRefused atomic.Int64
 	agentsLeft, hostHeld       atomic.Int64
 	unsettled                  atomic.Int64
+	withheld, afterwardsFailed atomic.Int64
 	persistPending             atomic.Int64
 	eventsUnsaved              atomic.Int64
 }
@@ -352,6 +358,9 @@ type Stats struct {
 	PersistPending     int64 // calls that are over and not stored yet
 	AgentsLeft         int64 // agents that have not returned from a call that is over, or whose sound has not
 	Unsettled          int64 // reservations of the policy's whose release failed
+	WordsWithheld      int64 // segments without their words, because the Redactor failed
+	Afterwards         int64 // calls that are over and wait for Retranscriber or Analyzer
+	AfterwardsFailed   int64 // transcripts not made up for, and analyses not made
 	HostHeld           int64 // requests to a carrier, store, router, policy, recorder or transcriber that are not waited for any more and have not returned
 }
 
@@ -373,6 +382,9 @@ func (s *Service) Stats() Stats {
 		PersistPending:     s.counts.persistPending.Load(),
 		AgentsLeft:         s.counts.agentsLeft.Load(),
 		Unsettled:          s.counts.unsettled.Load(),
+		WordsWithheld:      s.counts.withheld.Load(),
+		Afterwards:         s.chores.waiting(),
+		AfterwardsFailed:   s.counts.afterwardsFailed.Load(),
 		HostHeld:           s.counts.hostHeld.Load(),
 		RefusedBy:          s.refusals.counted(),
 	}

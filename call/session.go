@@ -23,12 +23,12 @@ type Session struct {
 	recorder    recording.Sink  // nil if the call is not recorded
 	transcriber transcript.Sink // nil if the call is not transcribed
 
-	inbox      inbox
-	keys       chan byte
-	player     player
-	transcript notes
-	media      media
-	closing    sync.Once
+	inbox   inbox
+	keys    chan byte
+	player  player
+	notes   notes
+	media   media
+	closing sync.Once
 
 	// host are the goroutines in code of the host's: the agent, and the readers
 	// of what it says.
@@ -45,13 +45,15 @@ func newSession(l *live) *Session {
 		keys: make(chan byte, maxKeys),
 	}
 	s.media.session = s
+	s.notes.init(s)
 	s.player.init(s)
 	s.inbox.init()
 	return s
 }
 
-// Call returns the record of the call as it is now.
-func (s *Session) Call() *Call { return s.live.snapshot() }
+// Call returns the record of the call as it is now, with what has been said so
+// far.
+func (s *Session) Call() *Call { return s.live.view() }
 
 // Format is what travels on the stream. Sound at its rate is not resampled.
 func (s *Session) Format() audio.Format { return s.format }
@@ -69,12 +71,24 @@ func (s *Session) Hangup() { s.live.tell(input{kind: inEnd, cause: AgentDone}) }
 
 // AddSegment adds words to the call's transcript: those an agent's own
 // recogniser has heard, or has said without Say.
-// Those of the caller may interrupt the agent: see Interruption.Words.
+// Those of the caller may interrupt the agent: see Interruption.Words. After the
+// end of the call they are not kept.
 func (s *Session) AddSegment(seg transcript.Segment) {
+	s.understood(seg)
+	s.notes.tell(seg)
+}
+
+// hear takes what the recogniser has made out.
+func (s *Session) hear(seg transcript.Segment) {
+	s.understood(seg)
+	s.notes.hear(seg)
+}
+
+// understood lets words of the caller's interrupt the agent.
+func (s *Session) understood(seg transcript.Segment) {
 	if seg.Speaker == transcript.Customer && !seg.Gap {
 		s.media.heardWords(seg.Text)
 	}
-	s.transcript.add(s.live, seg)
 }
 
 // Log adds an event of type EventAgent to the call. Data is kept as it is: it
@@ -112,22 +126,3 @@ func (s *Session) end() {
 
 // length is how long the media clock has run.
 func (s *Session) length() time.Duration { return s.media.length() }
-
-// notes collects the segments of a call's transcript.
-type notes struct {
-	mu sync.Mutex
-	t  transcript.Transcript
-}
-
-func (n *notes) add(l *live, seg transcript.Segment) {
-	n.mu.Lock()
-	n.t.Add(seg)
-	n.mu.Unlock()
-	l.emit(Event{Type: EventTranscript, Segment: &seg})
-}
-
-func (n *notes) segments() []transcript.Segment {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.t.Segments()
-}

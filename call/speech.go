@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -528,7 +527,7 @@ func (q *player) settle(p *Speech, h Heard) {
 	if words == "" {
 		return
 	}
-	q.session.transcript.add(q.session.live, transcript.Segment{
+	q.session.notes.tell(transcript.Segment{
 		Speaker: transcript.Agent, Text: words,
 		At: p.at, End: p.at + h.Duration, Confidence: 1, Final: true,
 	})
@@ -536,22 +535,6 @@ func (q *player) settle(p *Speech, h Heard) {
 
 func (q *player) duration(samples int64) time.Duration {
 	return audio.Duration(int(samples), q.session.format.Rate)
-}
-
-// speakingRate is how many letters a second are spoken, about; it serves where
-// the length of an utterance is not known.
-const speakingRate = 15
-
-// heardWords cuts text to the words that fit into what was heard of the whole.
-func heardWords(text string, heard, whole time.Duration) string {
-	letters := int(heard.Seconds() * speakingRate)
-	if whole > 0 {
-		letters = int(float64(len(text)) * float64(heard) / float64(whole))
-	}
-	if letters >= len(text) {
-		return text
-	}
-	return text[:max(0, strings.LastIndexByte(text[:letters+1], ' '))]
 }
 
 // ended turns the end of the stream into the end of the call, and leaves other

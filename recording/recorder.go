@@ -5,6 +5,7 @@ package recording
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
@@ -54,6 +55,12 @@ type Recorder interface {
 type Eraser interface {
 	// Erase deletes the audio of rec. Nothing there is no error.
 	Erase(ctx context.Context, rec Recording) error
+}
+
+// An Opener is a Recorder that can open what it kept.
+type Opener interface {
+	// Open opens the audio of rec, or fails with ErrNotFound.
+	Open(ctx context.Context, rec Recording) (io.ReadSeekCloser, error)
 }
 
 // A Salvager is a Recorder that can bring back what a process that ended during a

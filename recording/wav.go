@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
@@ -20,7 +21,7 @@ import (
 // before Close returns; if Close did not wait for a slow disk, it ends as soon
 // as the disk answers, and a second Close waits for that.
 //
-// A WAV is an Eraser and a Salvager. The fields must not change once calls are
+// A WAV is an Opener and an Eraser and a Salvager. The fields must not change once calls are
 // recorded.
 type WAV struct {
 	// Storage takes the recordings of calls that do not name another.
@@ -151,6 +152,18 @@ func (w *WAV) Erase(ctx context.Context, rec Recording) error {
 		return fmt.Errorf("recording: erase: %w", err)
 	}
 	return nil
+}
+
+// Open opens the audio of rec in the storage it is in.
+func (w *WAV) Open(ctx context.Context, rec Recording) (io.ReadSeekCloser, error) {
+	storage, err := w.Lookup(rec.Storage)
+	if err == nil {
+		var file io.ReadSeekCloser
+		if file, err = storage.Open(ctx, rec.Key); err == nil {
+			return file, nil
+		}
+	}
+	return nil, fmt.Errorf("recording: open: %w", err)
 }
 
 // Lookup returns the storage of that name, such as that of a Recording, or the
