@@ -1,8 +1,11 @@
 package call_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,34 +62,41 @@ func TestServiceWorldsCatchPlantedBugs(t *testing.T) {
 
 // onTheWire makes the mistakes of requests to the carrier.
 func (b bug) onTheWire(w *world, next http.RoundTripper) http.RoundTripper {
+	if b != dialsTwice && b != hangupForgotten && b != dialsAfterDrain {
+		return next
+	}
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
-		creates := r.Method == http.MethodPost && (hasSuffix(r.URL.Path, "/Calls.json") || hasSuffix(r.URL.Path, "/Call/"))
-		ends := r.Method == http.MethodDelete || r.Method == http.MethodPost && r.ContentLength == int64(len("Status=completed"))
-		switch {
-		case b == dialsTwice && creates:
-			again := r.Clone(r.Context())
-			again.Body, _ = r.GetBody()
-			if resp, err := next.RoundTrip(again); err == nil {
+		var body []byte
+		if r.Body != nil {
+			body, _ = io.ReadAll(r.Body) // from memory
+		}
+		send := func(ctx context.Context, method string) (*http.Response, error) {
+			again := r.Clone(ctx)
+			again.Method, again.Body = method, io.NopCloser(bytes.NewReader(body))
+			return next.RoundTrip(again)
+		}
+		drop := func(ctx context.Context, method string) {
+			if resp, err := send(ctx, method); err == nil {
 				_ = resp.Body.Close()
 			}
-		case b == hangupForgotten && ends:
-			return nil, context.DeadlineExceeded
-		case b == dialsAfterDrain && creates:
+		}
+		dials := r.Method == http.MethodPost && (strings.HasSuffix(r.URL.Path, "/Calls.json") || strings.HasSuffix(r.URL.Path, "/Call/"))
+		switch {
+		case b == dialsTwice && dials:
+			drop(r.Context(), r.Method)
+		case b == dialsAfterDrain && dials:
 			w.around.Go(func() {
 				<-w.over
-				again := r.Clone(context.Background())
-				again.Body, _ = r.GetBody()
-				if resp, err := next.RoundTrip(again); err == nil {
-					_ = resp.Body.Close()
-				}
+				drop(context.Background(), r.Method)
 			})
+		case b == hangupForgotten && bytes.Contains(body, []byte("Status=completed")):
+			body = nil
+			return send(r.Context(), http.MethodGet)
+		case b == hangupForgotten && r.Method == http.MethodDelete:
+			return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
 		}
-		return next.RoundTrip(r)
+		return send(r.Context(), r.Method)
 	})
-}
-
-func hasSuffix(s, suffix string) bool {
-	return len(s) >= len(suffix) && s[len(s)-len(suffix):] == suffix
 }
 
 // onUpdate makes those of writes.

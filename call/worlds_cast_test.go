@@ -110,7 +110,7 @@ func (w *world) drawPart(n int) *part {
 		p.person.leaves = 10*time.Millisecond + w.within(6*time.Second)
 	}
 	faults := w.mood.carrier
-	if w.mood.text != " quiet" && w.roll(4) == 0 {
+	if w.mood.text != " quiet" && w.roll(2) == 0 {
 		faults, p.rough = w.strike(faults), true
 	}
 	for i := range p.count {

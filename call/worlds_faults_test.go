@@ -29,6 +29,9 @@ func (m mood) blind() bool {
 	return f.CallbackLost > 0 || f.CallbackLate > 0 || f.Request != nil || f.Create != nil
 }
 
+// deaf reports whether the carrier may not do what it is asked.
+func (m mood) deaf() bool { return m.carrier.Request != nil || m.carrier.Create != nil }
+
 // drawMood draws a world without faults, with all kinds of them, or with one.
 func (w *world) drawMood() mood {
 	m := mood{carrier: sim.Faults{Seed: w.seed}}

@@ -111,6 +111,11 @@ func (w *world) judgeLeg(c *call.Call, books []sim.CallInfo) {
 			w.breaks("E4", "%s has the leg %s, and not %s", c.ID, c.ProviderCallID, k.SID)
 		}
 	}
+	for _, k := range legs {
+		if left := k.Ended.Sub(c.EndedAt); left > 2*time.Second && c.Cause != call.Transferred && !w.mood.deaf() && len(w.processes) == 1 {
+			w.breaks("E2", "%s: the carrier's call stood for %v after the end", c.ID, left)
+		}
+	}
 	switch {
 	case c.State == call.Completed && !answered:
 		w.breaks("S2", "%s is completed, and nobody has picked up", c.ID)
