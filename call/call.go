@@ -56,6 +56,12 @@ type Call struct {
 	AnsweredBy telephony.AnsweredBy `json:"answered_by,omitempty"`
 	// OnHold tells that the caller is on hold.
 	OnHold bool `json:"on_hold,omitempty"`
+	// RecordingPaused tells that what is said is not kept at present; see
+	// Session.PauseRecording.
+	RecordingPaused bool `json:"recording_paused,omitempty"`
+	// Consent is what the caller has said to being recorded, if that was asked:
+	// "given" or "refused".
+	Consent string `json:"consent,omitempty"`
 	// ParentID is the call for whose caller this one was placed, in a warm
 	// transfer.
 	ParentID string `json:"parent_id,omitempty"`
@@ -110,6 +116,14 @@ const (
 type Options struct {
 	Record        bool   `json:"record,omitempty"`
 	RecordStorage string `json:"record_storage,omitempty"`
+	// RequireRecording ends a call that is to be recorded, and cannot be, before its
+	// agent is let talk, or at the latest when the notice should have been heard:
+	// with the cause NotRecorded. Otherwise it goes on, and its events tell. A
+	// caller who refuses consent ends nothing.
+	RequireRecording bool `json:"require_recording,omitempty"`
+	// AwaitConsent has recording and transcription wait until the caller agrees: see
+	// Session.Consent.
+	AwaitConsent bool `json:"await_consent,omitempty"`
 	// Transcribe sends the audio to the service's Transcriber. What agents say
 	// of their own words is kept without it.
 	Transcribe         bool          `json:"transcribe,omitempty"`

@@ -105,11 +105,13 @@ func (l *live) closeRecording(session *Session) error {
 	if session == nil {
 		return l.salvageRecording()
 	}
-	if session.recorder == nil {
-		return nil
+	late := session.decision()
+	recorder := session.sinks.Load().recorder
+	if recorder == nil {
+		return late
 	}
 	kept, err := within(context.WithoutCancel(l.ctx), l.svc, recordingDeadline, func(ctx context.Context) (recording.Recording, error) {
-		return session.recorder.Close(ctx, session.length())
+		return recorder.Close(ctx, session.length())
 	}, nil)
 	event := Event{Type: EventRecording}
 	if err != nil {
@@ -152,13 +154,14 @@ func (l *live) closeTranscript(session *Session) error {
 		return l.recallTranscript()
 	}
 	var err error
-	if session.transcriber != nil {
-		err = l.svc.do(context.WithoutCancel(l.ctx), transcriptDeadline, session.transcriber.Close)
+	transcriber := session.sinks.Load().transcriber
+	if transcriber != nil {
+		err = l.svc.do(context.WithoutCancel(l.ctx), transcriptDeadline, transcriber.Close)
 	}
 	session.notes.close()
 	said := session.notes.segments()
 	l.update(func(c *Call) { c.Transcript = said })
-	if session.transcriber != nil {
+	if transcriber != nil {
 		l.judge(session.notes.missing, err)
 	}
 	return err

@@ -54,6 +54,19 @@ type Config struct {
 	// RecordInbound and TranscribeInbound ask for it on calls that come in.
 	RecordInbound     bool
 	TranscribeInbound bool
+	// RequireRecording and AwaitConsent are the Options of those names on calls that
+	// come in.
+	RequireRecording bool
+	AwaitConsent     bool
+	// ConsentKey is the key with which a caller agrees, on a call that waits for
+	// that: one of 0-9 * # A-D. The agent gets it too. Empty: agents alone tell.
+	ConsentKey string
+	// Notice is what a call that is to be recorded or transcribed is told first: the
+	// caller hears it to its end, cannot interrupt it, and nothing is kept before
+	// that. No Audio: this call need not be told. Nil: none is; Announcement, which
+	// the carrier speaks before there is any sound, may do.
+	Notice func(c *Call) Utterance
+
 	// Transcriber transcribes calls that ask for it. Nil: such calls are refused.
 	Transcriber transcript.Transcriber
 	// Retranscriber makes out from its recording what was said on a call whose live
@@ -161,6 +174,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	c.PublicURL = base
+	if c.ConsentKey != "" && !isKey(c.ConsentKey) {
+		return c, fmt.Errorf("ConsentKey %q is none of 0-9 * # A-D", c.ConsentKey)
+	}
 	if c.AllowInsecureStreams && !onLoopback(base) {
 		return c, errors.New("AllowInsecureStreams is for a PublicURL on loopback only")
 	}
@@ -255,6 +271,9 @@ func validate[T any](parts iter.Seq[T]) error {
 	}
 	return nil
 }
+
+// isKey reports whether s is what a caller can press.
+func isKey(s string) bool { return len(s) == 1 && strings.Trim(s, "0123456789*#ABCD") == "" }
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T

@@ -18,8 +18,8 @@ const (
 	// EventTranscription: the call's TranscriptSource is Name, which is not "live".
 	// Detail says what went wrong.
 	EventTranscription EventType = "transcription"
-	// EventKey: the caller pressed Key, which is not told if there is a Redactor:
-	// see Config.ShowKeys.
+	// EventKey: the caller pressed Key, which is not told if there is a Redactor
+	// (see Config.ShowKeys), or if that was in a pause of the recording.
 	EventKey EventType = "key"
 	// EventInterruption: the caller cut the agent off, by Name: "speech" or
 	// "key".
@@ -32,6 +32,11 @@ const (
 	// EventHold: the caller was put on hold, or is no more, by Name: "on" or
 	// "off".
 	EventHold EventType = "hold"
+	// EventConsent: the caller agrees to be recorded, or does not, by Name: "given" or
+	// "refused".
+	EventConsent EventType = "consent"
+	// EventPause: the recording was paused, or is no more, by Name: "on" or "off".
+	EventPause EventType = "recording_pause"
 	// EventMove: the caller leaves the stream, or comes back, by Name: "transfer",
 	// "conference", "redirect", "keys"; "back", with the state of the attempt as
 	// Detail if somebody was not reached. "declined", likewise with a Detail: a warm

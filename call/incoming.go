@@ -92,8 +92,10 @@ func (s *Service) route(ctx context.Context, provider Provider, e telephony.Even
 // inboundOptions are those of calls about which nobody could be asked.
 func (s *Service) inboundOptions() Options {
 	return Options{
-		Record:     s.cfg.RecordInbound && s.cfg.Recorder != nil,
-		Transcribe: s.cfg.TranscribeInbound && s.cfg.Transcriber != nil,
+		Record:           s.cfg.RecordInbound && s.cfg.Recorder != nil,
+		RequireRecording: s.cfg.RequireRecording,
+		AwaitConsent:     s.cfg.AwaitConsent,
+		Transcribe:       s.cfg.TranscribeInbound && s.cfg.Transcriber != nil,
 	}
 }
 

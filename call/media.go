@@ -27,6 +27,8 @@ type media struct {
 
 	held atomic.Bool // the caller is on hold
 
+	hushed audio.Frame // see hush
+
 	silence   time.Duration // limit; 0 is none
 	quietFrom time.Duration // when either side was last heard
 	quiet     bool          // the limit has been reached and reported
@@ -61,7 +63,7 @@ func (m *media) begin(format audio.Format) (err error) {
 	m.interrupter = newInterrupter(l.svc.cfg.Interruption)
 	c := l.snapshot()
 	m.silence = cmpOr(c.Options.Silence, l.svc.cfg.Silence)
-	m.listen(c)
+	s.allow(c)
 	return nil
 }
 
@@ -78,26 +80,29 @@ func (m *media) goOn(at time.Duration) {
 	m.flowing = false // the first sound tells that the caller is back
 }
 
+// sinks are what a call is kept by; nil if it is not.
+type sinks struct {
+	recorder    recording.Sink
+	transcriber transcript.Sink
+}
+
 // listen begins the recording and the transcription of a call that is to have
-// them. One that cannot be had is reported, and the call goes on.
+// them. One that cannot be had is reported, and the call goes on, unless it must
+// be recorded.
 func (m *media) listen(c *Call) {
 	s := m.session
 	l := s.live
-	if c.Options.Record && l.svc.cfg.Recorder != nil {
+	var to sinks
+	if recorder := l.svc.cfg.Recorder; c.Options.Record && recorder != nil {
 		sink, err := within(l.ctx, l.svc, startTimeout, func(ctx context.Context) (recording.Sink, error) {
-			return l.svc.cfg.Recorder.Record(ctx, recording.Info{
+			return recorder.Record(ctx, recording.Info{
 				CallID: l.id, Storage: c.Options.RecordStorage, Format: s.format, StartedAt: s.startedAt,
 			})
-		}, func(late recording.Sink) {
-			ctx, cancel := context.WithTimeout(context.Background(), recordingDeadline)
-			defer cancel()
-			_, _ = late.Close(ctx, 0)
-		})
+		}, func(late recording.Sink) { discard(recorder, late) })
 		if err != nil {
-			l.log.Error("call is not recorded", "err", err)
-			l.emit(Event{Type: EventRecording, Detail: err.Error()})
+			m.unrecorded(c.Options.RequireRecording, err)
 		} else {
-			s.recorder = sink
+			to.recorder = sink
 		}
 	}
 	if c.Options.Transcribe && l.svc.cfg.Transcriber != nil {
@@ -115,8 +120,29 @@ func (m *media) listen(c *Call) {
 			l.log.Error("call is not transcribed", "err", err)
 			l.degrade("it did not begin: " + err.Error())
 		} else {
-			s.transcriber = sink
+			to.transcriber = sink
 		}
+	}
+	s.sinks.Store(&to)
+}
+
+// unrecorded tells that a call is not recorded, and ends one that must be.
+func (m *media) unrecorded(must bool, err error) {
+	l := m.session.live
+	l.log.Error("call is not recorded", "err", err)
+	l.emit(Event{Type: EventRecording, Detail: err.Error()})
+	if must {
+		l.tell(input{kind: inEnd, cause: NotRecorded, detail: err.Error()})
+	}
+}
+
+// discard drops a recording that nobody waits for any more.
+func discard(recorder recording.Recorder, late recording.Sink) {
+	ctx, cancel := context.WithTimeout(context.Background(), recordingDeadline)
+	defer cancel()
+	kept, _ := late.Close(ctx, 0)
+	if e, ok := recorder.(recording.Eraser); ok && kept.Key != "" {
+		_ = e.Erase(ctx, kept)
 	}
 }
 
@@ -139,11 +165,15 @@ func (m *media) write(f *audio.Frame) {
 		m.figures.agentSpoke(f)
 		m.quietFrom = f.At + f.Duration()
 	}
-	if s.recorder != nil {
-		s.recorder.WriteFrame(f)
+	to := s.sinks.Load()
+	if s.pauses.covers(f.At) {
+		f = m.hush(f)
 	}
-	if s.transcriber != nil {
-		s.transcriber.WriteFrame(f)
+	if to.recorder != nil {
+		to.recorder.WriteFrame(f)
+	}
+	if to.transcriber != nil {
+		to.transcriber.WriteFrame(f)
 	}
 }
 
@@ -241,10 +271,13 @@ func (m *media) key(digit byte, at time.Duration) {
 		m.interrupted("key")
 	}
 	event := Event{Type: EventKey, Key: string(rune(digit))}
-	if cfg := &s.live.svc.cfg; cfg.Redactor != nil && !cfg.ShowKeys {
+	if cfg := &s.live.svc.cfg; cfg.Redactor != nil && !cfg.ShowKeys || s.pauses.covers(at) {
 		event.Key = ""
 	}
 	s.live.emit(event)
+	if agree := s.live.svc.cfg.ConsentKey; agree == string(rune(digit)) {
+		_ = s.consented(true) // it was not asked, or has been answered
+	}
 	select {
 	case s.keys <- digit:
 	default:

@@ -328,7 +328,7 @@ func (l *live) conclude() {
 	l.last = l.stamp(Event{Type: EventState, State: concluded.State, Cause: concluded.Cause, Detail: concluded.Detail})
 	l.record.Events = before // what is written before the end knows nothing of it
 	l.final.Events = l.seq
-	l.final.OnHold = false
+	l.final.OnHold, l.final.RecordingPaused = false, false
 }
 
 func (l *live) snapshot() *Call {

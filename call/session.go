@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
-	"github.com/switchboard-voice/switchboard/recording"
 	"github.com/switchboard-voice/switchboard/transcript"
 )
 
@@ -20,13 +19,15 @@ type Session struct {
 	format    audio.Format
 	startedAt time.Time // the beginning of the media clock
 
-	recorder    recording.Sink  // nil if the call is not recorded
-	transcriber transcript.Sink // nil if the call is not transcribed
+	sinks     atomic.Pointer[sinks]
+	permitted chan bool     // what the caller has said, once
+	decided   chan struct{} // closed when it is known whether the call is kept; nil if it was at once
 
 	inbox   inbox
 	keys    chan byte
 	player  player
 	notes   notes
+	pauses  pauses
 	media   media
 	closing sync.Once
 
@@ -43,7 +44,10 @@ func newSession(l *live) *Session {
 	s := &Session{
 		live: l,
 		keys: make(chan byte, maxKeys),
+
+		permitted: make(chan bool, 1),
 	}
+	s.sinks.Store(&sinks{})
 	s.media.session = s
 	s.notes.init(s)
 	s.player.init(s)
@@ -72,13 +76,16 @@ func (s *Session) Hangup() { s.live.tell(input{kind: inEnd, cause: AgentDone}) }
 // AddSegment adds words to the call's transcript: those an agent's own
 // recogniser has heard, or has said without Say.
 // Those of the caller may interrupt the agent: see Interruption.Words. After the
-// end of the call they are not kept.
+// end of the call they are not kept, and neither are those of a pause: see
+// PauseRecording.
 func (s *Session) AddSegment(seg transcript.Segment) {
 	s.understood(seg)
-	s.notes.tell(seg)
+	if _, paused := s.pauses.first(seg.At, seg.End); !paused {
+		s.notes.tell(seg)
+	}
 }
 
-// hear takes what the recogniser has made out.
+// hear takes what the recogniser has made out, which hears nothing in a pause.
 func (s *Session) hear(seg transcript.Segment) {
 	s.understood(seg)
 	s.notes.hear(seg)

@@ -157,6 +157,7 @@ func (q *player) tellChange() {
 
 func (q *player) init(s *Session) {
 	q.session = s
+	q.away = true // until the first stream has started
 	q.changed = make(chan struct{})
 }
 
@@ -520,16 +521,23 @@ func (q *player) settle(p *Speech, h Heard) {
 	p.settled = true
 	p.heard = h
 	close(p.done)
-	words := p.utterance.Text
-	if h.Status == HeardCut {
-		words = heardWords(words, h.Duration, q.duration(p.total))
+	words, whole := p.utterance.Text, q.duration(p.total)
+	if h.Status != HeardCut {
+		whole = h.Duration
+	}
+	kept := h
+	if from, paused := q.session.pauses.first(p.at, p.at+h.Duration); paused {
+		kept = Heard{Status: HeardCut, Duration: from - p.at}
+	}
+	if kept.Status == HeardCut {
+		words = heardWords(words, kept.Duration, whole)
 	}
 	if words == "" {
 		return
 	}
 	q.session.notes.tell(transcript.Segment{
 		Speaker: transcript.Agent, Text: words,
-		At: p.at, End: p.at + h.Duration, Confidence: 1, Final: true,
+		At: p.at, End: p.at + kept.Duration, Confidence: 1, Final: true,
 	})
 }
 

@@ -107,6 +107,9 @@ const (
 	DialFailed   Cause = "dial_failed"   // the carrier could not be asked
 	DialUnknown  Cause = "dial_unknown"  // nobody knows whether it was dialed
 
+	// NotRecorded: the call had to be recorded, and could not be.
+	NotRecorded Cause = "not_recorded"
+
 	// Something broke.
 	StreamLost  Cause = "stream_lost"
 	AgentError  Cause = "agent_error"

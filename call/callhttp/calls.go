@@ -62,6 +62,8 @@ type Terms struct {
 
 	RecordCall            bool   `json:"record_call,omitempty"`
 	RecordStorage         string `json:"record_storage,omitempty" enum:"local,s3"`
+	RequireRecording      bool   `json:"require_recording,omitempty" doc:"Ends the call at once if it cannot be recorded."`
+	AwaitConsent          bool   `json:"await_consent,omitempty" doc:"Neither records nor transcribes before the caller agrees."`
 	EnableTranscription   bool   `json:"enable_transcription,omitempty"`
 	TranscriptionProvider string `json:"transcription_provider,omitempty" maxLength:"32"`
 	TimeoutSeconds        int    `json:"timeout_seconds,omitempty" minimum:"1" maximum:"86400" doc:"Ends the call after so long, whatever it is doing."`
@@ -117,6 +119,8 @@ func (in *Terms) options() call.Options {
 	return call.Options{
 		Record:             in.RecordCall,
 		RecordStorage:      in.RecordStorage,
+		RequireRecording:   in.RequireRecording,
+		AwaitConsent:       in.AwaitConsent,
 		Transcribe:         in.EnableTranscription,
 		TranscribeProvider: in.TranscriptionProvider,
 		MaxDuration:        time.Duration(in.TimeoutSeconds) * time.Second,

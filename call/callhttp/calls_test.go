@@ -192,6 +192,7 @@ func TestAnotherTenantsCallDoesNotExist(t *testing.T) {
 		"GET ", "GET /transcript", "GET /recording", "GET /events", "POST /disconnect", "DELETE ",
 		`POST /transfer {"to_phone":"+12025550177"}`, `POST /transfer {"agent_id":"echo"}`, `POST /transfer {"to_phone":"+12025550177","warm":true}`,
 		`POST /dtmf {"digits":"1"}`, "POST /hold", "POST /resume",
+		"POST /recording/pause", "POST /recording/resume", `POST /recording/consent {"agrees":true}`,
 		"POST /carrier-recordings {}", "GET /carrier-recordings/RE1", "POST /carrier-recordings/RE1/pause",
 		"POST /carrier-recordings/RE1/resume", "POST /carrier-recordings/RE1/stop", "DELETE /carrier-recordings/RE1",
 	} {
@@ -268,7 +269,7 @@ const finishedJSON = `{
 	"call_id": "call_1", "agent_id": "echo", "direction": "inbound", "provider": "fake", "provider_call_id": "leg_1",
 	"from_phone": "+12025550123", "to_phone": "+12025550100", "status": "completed", "end_reason": "hangup_remote",
 	"created_at": "2026-05-04T12:00:00Z", "started_at": "2026-05-04T12:00:02Z", "ended_at": "2026-05-04T12:00:14.6Z", "duration": 13,
-	"on_hold": false, "parent_call_id": "call_0", "answered_by": "human",
+	"on_hold": false, "recording_paused": false, "parent_call_id": "call_0", "answered_by": "human",
 	"carrier_recordings": [{"recording_id": "RE1", "status": "completed", "duration": 12, "channels": 2}],
 	"customer_data": {"order": "7"}, "metadata": {}, "route": "default",
 	"transcript": [

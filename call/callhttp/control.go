@@ -29,6 +29,18 @@ func (a *API) registerControl(api huma.API) {
 		http.MethodPost, "/api/calls/{id}/resume", "resume-call", "Take the caller off hold", http.StatusOK,
 		[]Problem{callNotFound, callState},
 	}, a.resume)
+	register(api, route{
+		http.MethodPost, "/api/calls/{id}/recording/pause", "pause-recording", "Keep nothing of what follows: not in the recording, not in the transcript", http.StatusOK,
+		[]Problem{callNotFound, callState, unsupported, connectionFailed},
+	}, a.pauseRecording)
+	register(api, route{
+		http.MethodPost, "/api/calls/{id}/recording/resume", "resume-recording", "End a pause of the recording", http.StatusOK,
+		[]Problem{callNotFound, callState, unsupported, connectionFailed},
+	}, a.resumeRecording)
+	register(api, route{
+		http.MethodPost, "/api/calls/{id}/recording/consent", "consent-to-recording", "Say whether the caller agrees to be recorded", http.StatusOK,
+		[]Problem{invalidRequest, callNotFound, callState, tooLarge, unsupportedType},
+	}, a.consent)
 }
 
 type controlOutput struct {
@@ -38,10 +50,13 @@ type controlOutput struct {
 
 // controlled is how a call stands after something was done to it.
 type controlled struct {
-	CallID        string `json:"call_id"`
-	Status        string `json:"status"`
-	AgentID       string `json:"agent_id"`
-	OnHold        bool   `json:"on_hold"`
+	CallID  string `json:"call_id"`
+	Status  string `json:"status"`
+	AgentID string `json:"agent_id"`
+	OnHold  bool   `json:"on_hold"`
+
+	RecordingPaused bool `json:"recording_paused" doc:"What is said is not kept at present."`
+
 	ConsultCallID string `json:"consult_call_id,omitempty" doc:"The call to whom the caller is to be connected, in a warm transfer."`
 }
 
@@ -56,6 +71,8 @@ func (a *API) control(ctx context.Context, id string, status int) (*controlOutpu
 		Status:  c.State.String(),
 		AgentID: c.AgentID,
 		OnHold:  c.OnHold,
+
+		RecordingPaused: c.RecordingPaused,
 	}}, nil
 }
 
@@ -238,6 +255,52 @@ func (a *API) setHold(ctx context.Context, id string, held bool, set func(contex
 		if asMeant = asMeant && now.OnHold == held; !asMeant || !errors.Is(err, telephony.ErrCallState) {
 			return nil, a.problem(ctx, err)
 		}
+	}
+	return a.control(ctx, c.ID, http.StatusOK)
+}
+
+// pauseRecording pauses a recording, which may be paused already.
+func (a *API) pauseRecording(ctx context.Context, in *one) (*controlOutput, error) {
+	return a.setPause(ctx, in.ID, a.cfg.Service.PauseRecording)
+}
+
+// resumeRecording goes on with a recording, which may not be paused.
+func (a *API) resumeRecording(ctx context.Context, in *one) (*controlOutput, error) {
+	return a.setPause(ctx, in.ID, a.cfg.Service.ResumeRecording)
+}
+
+func (a *API) setPause(ctx context.Context, id string, set func(context.Context, string) error) (*controlOutput, error) {
+	c, err := a.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := set(ctx, c.ID); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return a.control(ctx, c.ID, http.StatusOK)
+}
+
+type consentRequest struct {
+	Agrees bool `json:"agrees" doc:"False is final: the call is neither recorded nor transcribed."`
+}
+
+type consentInput struct {
+	ID      string `path:"id" maxLength:"255"`
+	Body    consentRequest
+	RawBody []byte
+}
+
+// consent takes what the caller has said to being recorded.
+func (a *API) consent(ctx context.Context, in *consentInput) (*controlOutput, error) {
+	if err := checkNames("body", in.RawBody, consentFields); err != nil {
+		return nil, err
+	}
+	c, err := a.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.cfg.Service.Consent(ctx, c.ID, in.Body.Agrees); err != nil {
+		return nil, a.problem(ctx, err)
 	}
 	return a.control(ctx, c.ID, http.StatusOK)
 }

@@ -44,11 +44,12 @@ func (a *API) registerEvents(api huma.API) {
 
 // eventsText describes the events, for which OpenAPI 3.1 has no schema.
 const eventsText = `Server-sent events, whose data is JSON with call_id, seq, at and type, and by type:
-state (status, and at the end end_reason, detail and metrics), transcript (segment), key (key),
+state (status, and at the end end_reason, detail and metrics), transcript (segment), key (key, unless it was pressed in a pause of the recording),
 interruption (name: speech or key), agent (name and data, as the agent reports),
 hold (name: on or off), move (name: transfer, conference, redirect or keys when the caller leaves the agent,
 back on return; detail), agent_change (name: the agent that has the call now),
 answered_by (name: human, machine, fax …), failover (name: the carrier that places the call instead; detail),
+recording_pause (name: on or off), consent (name: given or refused),
 carrier_recording (name: its id; detail: its status), recording (detail), cleanup (name, detail),
 and reset, which tells a client that it has missed some.`
 

@@ -61,10 +61,10 @@ func onEach(t *testing.T, test func(t *testing.T, o *office)) {
 
 // talk places a call to somebody who stays on the line, and waits until sound
 // travels.
-func (o *office) talk() (id string, callee *sim.Talk) {
+func (o *office) talk(fields ...string) (id string, callee *sim.Talk) {
 	o.t.Helper()
 	o.Phone("+12025550123").Behave(sim.Behavior{Ring: time.Second})
-	id = decode[placed](o.t, o.ask("acme", "POST", "/api/calls", strings.Replace(ordinary, "echo", "patient", 1)), 201).CallID
+	id = decode[placed](o.t, o.ask("acme", "POST", "/api/calls", strings.Replace(with(strings.Join(append(fields, `"metadata":{}`), ",")), "echo", "patient", 1)), 201).CallID
 	callee, err := o.Phone("+12025550123").NextTalk(o.t.Context())
 	if err != nil {
 		o.t.Fatal(err)
@@ -280,6 +280,46 @@ func TestHoldAndResumeMayBeSaidTwice(t *testing.T) {
 	})
 }
 
+func TestRecordingIsPausedAndResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, calltest.NewNetwork(t))
+		id, _ := o.talk()
+		for _, step := range []struct {
+			deed   string
+			paused bool
+		}{{"resume", false}, {"pause", true}, {"pause", true}, {"resume", false}, {"resume", false}} {
+			if got := o.post(id, "recording/"+step.deed, "", 200); got.RecordingPaused != step.paused {
+				t.Errorf("after %s: %+v", step.deed, got)
+			}
+			if got := decode[detail](t, o.ask("acme", "GET", "/api/calls/"+id, ""), 200); got.RecordingPaused != step.paused {
+				t.Errorf("after %s recording_paused is %t", step.deed, got.RecordingPaused)
+			}
+		}
+		if got := o.events(id, call.EventPause); got != "on, off" {
+			t.Errorf("events %q", got)
+		}
+	})
+}
+
+func TestConsentIsAskedForAndGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, calltest.NewNetwork(t))
+		asked, _ := o.talk(`"await_consent":true`)
+		for _, body := range []string{`{}`, `{"agrees":"yes"}`, `{"agrees":true,"by":"key"}`, ``} {
+			wantProblem(t, o.ask("acme", "POST", "/api/calls/"+asked+"/recording/consent", body), 400, "invalid_request")
+		}
+		o.post(asked, "recording/consent", `{"agrees":true}`, 200)
+		o.post(asked, "recording/consent", `{"agrees":true}`, 200)
+		wantProblem(t, o.ask("acme", "POST", "/api/calls/"+asked+"/recording/consent", `{"agrees":false}`), 409, "call_state")
+		if got := decode[detail](t, o.ask("acme", "GET", "/api/calls/"+asked, ""), 200); got.Consent != "given" {
+			t.Errorf("consent is %q", got.Consent)
+		}
+		if got := o.events(asked, call.EventConsent); got != "given" {
+			t.Errorf("events %q", got)
+		}
+	})
+}
+
 func TestCallThatIsNotLiveCannotBeControlled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, calltest.NewNetwork(t))
@@ -291,6 +331,7 @@ func TestCallThatIsNotLiveCannotBeControlled(t *testing.T) {
 			for _, deed := range []string{
 				"transfer " + toDesk, `transfer {"agent_id":"other"}`, `transfer {"to_phone":"` + desk + `","warm":true}`,
 				`dtmf {"digits":"1"}`, "hold", "resume", "carrier-recordings {}",
+				"recording/pause", "recording/resume", `recording/consent {"agrees":true}`,
 			} {
 				path, body, _ := strings.Cut(deed, " ")
 				p := wantProblem(t, o.ask("acme", "POST", "/api/calls/"+id+"/"+path, body), 409, "call_state")

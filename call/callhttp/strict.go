@@ -14,6 +14,7 @@ var (
 	ticketFields   = fieldNames(reflect.TypeFor[ticketRequest]())
 	transferFields = fieldNames(reflect.TypeFor[transferRequest]())
 	keysFields     = fieldNames(reflect.TypeFor[keysRequest]())
+	consentFields  = fieldNames(reflect.TypeFor[consentRequest]())
 	recordFields   = fieldNames(reflect.TypeFor[recordRequest]())
 )
 

@@ -14,24 +14,28 @@ import (
 
 // Summary is a call as it stands in a list.
 type Summary struct {
-	CallID         string            `json:"call_id"`
-	AgentID        string            `json:"agent_id"`
-	Direction      string            `json:"direction" enum:"outbound,inbound"`
-	Provider       string            `json:"provider"`
-	ProviderCallID *string           `json:"provider_call_id" doc:"The carrier's id; null until it is known."`
-	FromPhone      string            `json:"from_phone"`
-	ToPhone        string            `json:"to_phone"`
-	Status         string            `json:"status" enum:"initiated,connecting,connected,active,ending,completed,failed,busy,no_answer,canceled"`
-	EndReason      *string           `json:"end_reason" doc:"Why it ended, in one stable word; null while it lives."`
-	Detail         string            `json:"detail,omitempty" doc:"More about the end, for people."`
-	CreatedAt      time.Time         `json:"created_at"`
-	StartedAt      *time.Time        `json:"started_at" doc:"When somebody picked up; null if nobody did."`
-	EndedAt        *time.Time        `json:"ended_at"`
-	Duration       int64             `json:"duration" doc:"Whole seconds since it was answered."`
-	OnHold         bool              `json:"on_hold"`
-	ParentCallID   string            `json:"parent_call_id,omitempty" doc:"The call for whose caller this one was placed, in a warm transfer."`
-	CustomerData   map[string]string `json:"customer_data"`
-	Metadata       map[string]string `json:"metadata"`
+	CallID         string     `json:"call_id"`
+	AgentID        string     `json:"agent_id"`
+	Direction      string     `json:"direction" enum:"outbound,inbound"`
+	Provider       string     `json:"provider"`
+	ProviderCallID *string    `json:"provider_call_id" doc:"The carrier's id; null until it is known."`
+	FromPhone      string     `json:"from_phone"`
+	ToPhone        string     `json:"to_phone"`
+	Status         string     `json:"status" enum:"initiated,connecting,connected,active,ending,completed,failed,busy,no_answer,canceled"`
+	EndReason      *string    `json:"end_reason" doc:"Why it ended, in one stable word; null while it lives."`
+	Detail         string     `json:"detail,omitempty" doc:"More about the end, for people."`
+	CreatedAt      time.Time  `json:"created_at"`
+	StartedAt      *time.Time `json:"started_at" doc:"When somebody picked up; null if nobody did."`
+	EndedAt        *time.Time `json:"ended_at"`
+	Duration       int64      `json:"duration" doc:"Whole seconds since it was answered."`
+	OnHold         bool       `json:"on_hold"`
+
+	RecordingPaused bool   `json:"recording_paused" doc:"What is said is not kept at present."`
+	Consent         string `json:"consent,omitempty" enum:"given,refused" doc:"What the caller has said to being recorded, if that was asked."`
+
+	ParentCallID string            `json:"parent_call_id,omitempty" doc:"The call for whose caller this one was placed, in a warm transfer."`
+	CustomerData map[string]string `json:"customer_data"`
+	Metadata     map[string]string `json:"metadata"`
 }
 
 func summarize(c *call.Call) Summary {
@@ -51,9 +55,13 @@ func summarize(c *call.Call) Summary {
 		EndedAt:        timeOrNull(c.EndedAt),
 		Duration:       wholeSeconds(c.Duration(time.Now())),
 		OnHold:         c.OnHold,
-		ParentCallID:   c.ParentID,
-		CustomerData:   orEmpty(c.Context),
-		Metadata:       orEmpty(c.Metadata),
+
+		RecordingPaused: c.RecordingPaused,
+		Consent:         c.Consent,
+
+		ParentCallID: c.ParentID,
+		CustomerData: orEmpty(c.Context),
+		Metadata:     orEmpty(c.Metadata),
 	}
 }
 
