@@ -78,8 +78,8 @@ func letters(text string) (sum float64) {
 
 func lettersOf(r rune) float64 {
 	switch {
-	case unicode.IsMark(r):
-		return 0
+	case unicode.IsMark(r), unicode.IsPunct(r):
+		return 0 // takes no time of its own
 	case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul):
 		return heavy
 	}
