@@ -207,8 +207,9 @@ const (
 	checkFirst = 30 * time.Second
 	checkMost  = 5 * time.Minute
 	// findFirst is when a call is first looked for that may or may not have been
-	// placed; findTries is how often, each time after twice as long.
-	findFirst = 2 * time.Second
+	// placed; findTries is how often, each time after twice as long: half a minute
+	// in all.
+	findFirst = 1750 * time.Millisecond
 	findTries = 4
 )
 

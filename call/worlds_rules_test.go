@@ -104,9 +104,12 @@ func (w *world) judgeLeg(c *call.Call, books []sim.CallInfo) {
 	if len(legs) > 1 {
 		w.breaks("S3", "%s was dialed %d times", c.ID, len(legs))
 	}
-	answered := false
+	answered, talked := false, false
 	for _, k := range legs {
 		answered = answered || !k.Answered.IsZero()
+		// Carriers count seconds. Whether somebody has picked up at the moment at which
+		// we hang up cannot be told from what they say.
+		talked = talked || !k.Answered.IsZero() && k.Ended.Sub(k.Answered) >= time.Second
 		if c.ProviderCallID != "" && c.ProviderCallID != k.SID && c.ProviderCallID != k.RequestID {
 			w.breaks("E4", "%s has the leg %s, and not %s", c.ID, c.ProviderCallID, k.SID)
 		}
@@ -119,7 +122,7 @@ func (w *world) judgeLeg(c *call.Call, books []sim.CallInfo) {
 	switch {
 	case c.State == call.Completed && !answered:
 		w.breaks("S2", "%s is completed, and nobody has picked up", c.ID)
-	case c.State != call.Completed && answered && !w.mood.blind() && len(w.processes) == 1:
+	case c.State != call.Completed && talked && !w.mood.blind() && len(w.processes) == 1:
 		w.breaks("S2", "%s is %v (%s), and somebody has picked up", c.ID, c.State, c.Cause)
 	}
 	if d := c.Duration(c.EndedAt); d > w.limits.duration+time.Second && len(w.processes) == 1 {
