@@ -52,8 +52,11 @@ type Call struct {
 	Route string `json:"route,omitempty"`
 	// Routing is what each policy that was asked has said, in order.
 	Routing []routing.Step `json:"routing,omitempty"`
-	// AnsweredBy is who picked up, where machine detection was asked for.
+	// AnsweredBy is who picked up, where machine detection was asked for or a beep
+	// was heard.
 	AnsweredBy telephony.AnsweredBy `json:"answered_by,omitempty"`
+	// Machine is what became of a call that a machine had picked up: see Voicemail.
+	Machine MachineOutcome `json:"machine,omitempty"`
 	// OnHold tells that the caller is on hold.
 	OnHold bool `json:"on_hold,omitempty"`
 	// RecordingPaused tells that what is said is not kept at present; see

@@ -47,6 +47,9 @@ const (
 	// EventAnsweredBy: it is known who picked up, by Name: see
 	// telephony.AnsweredBy.
 	EventAnsweredBy EventType = "answered_by"
+	// EventMachine: what became of a call that a machine had picked up, by Name: see
+	// MachineOutcome.
+	EventMachine EventType = "machine"
 	// EventCarrierRecording: a recording of the carrier's, whose id is Name; how it
 	// stands in Detail.
 	EventCarrierRecording EventType = "carrier_recording"

@@ -217,18 +217,6 @@ func (s *Service) reported(ctx context.Context, provider Provider, id string, e 
 	return nothing
 }
 
-// pickedUpBy notes who has, if that is news.
-func (l *live) pickedUpBy(who telephony.AnsweredBy) {
-	news := false
-	l.update(func(c *Call) {
-		news = c.AnsweredBy != who
-		c.AnsweredBy = who
-	})
-	if news {
-		l.emit(Event{Type: EventAnsweredBy, Name: string(who)})
-	}
-}
-
 // release gives back the load that a call was to its agent.
 func (s *Service) release(lease routing.Lease) {
 	if lease == nil {

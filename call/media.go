@@ -27,6 +27,8 @@ type media struct {
 
 	held atomic.Bool // the caller is on hold
 
+	ear atomic.Pointer[ear] // listens to a machine; nil if nobody asked
+
 	hushed audio.Frame // see hush
 
 	silence   time.Duration // limit; 0 is none
@@ -200,6 +202,9 @@ func (m *media) hear(f *audio.Frame) {
 		words:    wordsVerdict(m.words.Swap(uint32(noWords))),
 		playing:  s.player.interruptible(),
 	}), now)
+	if e := m.ear.Load(); e != nil {
+		e.listen(f.PCM, now, speaking)
+	}
 	if speaking {
 		m.quietFrom = now
 	}

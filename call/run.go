@@ -39,16 +39,17 @@ type live struct {
 	record    *Call
 	seq       int64
 	session   *Session
-	link      *link      // the newest stream of the session
-	expects   bool       // the carrier has been told to open another stream
-	away      away       // as in life
-	streaming bool       // the caller is on the stream
-	moves     int        // how many there were
-	move      *move      // under way
-	over      bool       // nothing of the call may begin any more
-	held      []*heldLeg // what the policy holds for it; see hold
-	last      Event      // announces the terminal state
-	final     *Call      // the record in it
+	link      *link         // the newest stream of the session
+	expects   bool          // the carrier has been told to open another stream
+	away      away          // as in life
+	streaming bool          // the caller is on the stream
+	moves     int           // how many there were
+	move      *move         // under way
+	over      bool          // nothing of the call may begin any more
+	answered  chan struct{} // closed when it is known who picked up; nil if nobody waits
+	held      []*heldLeg    // what the policy holds for it; see hold
+	last      Event         // announces the terminal state
+	final     *Call         // the record in it
 
 	writer recordWriter
 

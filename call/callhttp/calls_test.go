@@ -245,7 +245,7 @@ func finished() call.Call {
 		State: call.Completed, Cause: call.HangupRemote,
 		CreatedAt: at, AnsweredAt: at.Add(2 * time.Second), EndedAt: at.Add(14600 * time.Millisecond),
 		Context: map[string]string{"order": "7"},
-		Route:   "default", ParentID: "call_0", AnsweredBy: telephony.AnsweredByHuman,
+		Route:   "default", ParentID: "call_0", AnsweredBy: telephony.AnsweredByHuman, Machine: call.MessageLeft,
 		CarrierRecordings: []telephony.RecordingReport{{
 			ID: "RE1", Status: telephony.RecordingCompleted, Duration: 12 * time.Second, Channels: 2, URL: "https://carrier.test/RE1",
 		}},
@@ -269,7 +269,7 @@ const finishedJSON = `{
 	"call_id": "call_1", "agent_id": "echo", "direction": "inbound", "provider": "fake", "provider_call_id": "leg_1",
 	"from_phone": "+12025550123", "to_phone": "+12025550100", "status": "completed", "end_reason": "hangup_remote",
 	"created_at": "2026-05-04T12:00:00Z", "started_at": "2026-05-04T12:00:02Z", "ended_at": "2026-05-04T12:00:14.6Z", "duration": 13,
-	"on_hold": false, "recording_paused": false, "parent_call_id": "call_0", "answered_by": "human",
+	"on_hold": false, "recording_paused": false, "parent_call_id": "call_0", "answered_by": "human", "machine": "message_left",
 	"carrier_recordings": [{"recording_id": "RE1", "status": "completed", "duration": 12, "channels": 2}],
 	"customer_data": {"order": "7"}, "metadata": {}, "route": "default",
 	"transcript": [

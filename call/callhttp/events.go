@@ -48,7 +48,8 @@ state (status, and at the end end_reason, detail and metrics), transcript (segme
 interruption (name: speech or key), agent (name and data, as the agent reports),
 hold (name: on or off), move (name: transfer, conference, redirect or keys when the caller leaves the agent,
 back on return; detail), agent_change (name: the agent that has the call now),
-answered_by (name: human, machine, fax …), failover (name: the carrier that places the call instead; detail),
+answered_by (name: human, machine, fax …), machine (name: message_left, message_uncertain, message_cut or hung_up),
+failover (name: the carrier that places the call instead; detail),
 recording_pause (name: on or off), consent (name: given or refused),
 carrier_recording (name: its id; detail: its status), recording (detail), cleanup (name, detail),
 and reset, which tells a client that it has missed some.`

@@ -488,7 +488,7 @@ func TestEventsOfAllKindsAreSent(t *testing.T) {
 		for i, e := range []call.Event{
 			{Type: call.EventHold, Name: "on"}, {Type: call.EventHold, Name: "off"},
 			{Type: call.EventMove, Name: "transfer"}, {Type: call.EventMove, Name: "back", Detail: "busy"},
-			{Type: call.EventAgentChange, Name: "other"}, {Type: call.EventAnsweredBy, Name: "human"},
+			{Type: call.EventAgentChange, Name: "other"}, {Type: call.EventAnsweredBy, Name: "human"}, {Type: call.EventMachine, Name: "message_left"},
 			{Type: call.EventFailover, Name: "fake", Detail: "the line was down"},
 			{Type: call.EventCarrierRecording, Name: "RE1", Detail: "completed"},
 		} {

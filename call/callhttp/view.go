@@ -70,7 +70,8 @@ type detail struct {
 	Summary
 	Transcript   []segment `json:"transcript"`
 	RecordingURL *string   `json:"recording_url" doc:"Plays without a token, for a short while; null if there is none."`
-	AnsweredBy   string    `json:"answered_by,omitempty" doc:"Who picked up, where machine detection was asked for."`
+	AnsweredBy   string    `json:"answered_by,omitempty" doc:"Who picked up, where machine detection was asked for or a beep was heard."`
+	Machine      string    `json:"machine,omitempty" doc:"What became of a call that a machine had picked up: message_left, message_uncertain (there was no beep), message_cut or hung_up."`
 	Route        string    `json:"route,omitempty" doc:"Why this agent has an inbound call."`
 	Metrics      metrics   `json:"metrics"`
 
@@ -87,6 +88,7 @@ func (a *API) detail(ctx context.Context, c *call.Call) (*detail, error) {
 		Transcript:   segments(c.Transcript),
 		RecordingURL: orNull(url),
 		AnsweredBy:   string(c.AnsweredBy),
+		Machine:      string(c.Machine),
 		Route:        c.Route,
 		Metrics:      measure(&c.Metrics),
 
