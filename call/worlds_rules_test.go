@@ -36,8 +36,8 @@ func (w *world) judge() {
 // the same for subscribers as in the store.
 func (w *world) judgeLog(c *call.Call) {
 	if !c.State.Terminal() {
-		if w.ghosts[c.ID] && c.State == call.Initiated {
-			return // XXX
+		if w.unsaved.Load() || w.ghosts[c.ID] && c.State == call.Initiated {
+			return // the next process takes it up
 		}
 		w.breaks("L4", "%s is left %v", c.ID, c.State)
 		return
@@ -220,7 +220,7 @@ func (w *world) judgeSound(c *call.Call) {
 
 // judgeWords: each word that was heard is in the transcript, once, in order.
 func (w *world) judgeWords(c *call.Call) {
-	if len(w.processes) > 1 { // what was not stored when a process died is gone
+	if len(w.processes) > 1 || !c.State.Terminal() { // what was not stored when a process died is gone
 		return
 	}
 	var words []string

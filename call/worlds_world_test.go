@@ -2,6 +2,7 @@ package call_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -39,7 +40,8 @@ type world struct {
 
 	limits struct{ ring, duration time.Duration }
 
-	healed atomic.Bool // the store fails no more
+	healed  atomic.Bool // the store fails no more
+	unsaved atomic.Bool // a shutdown has said that ends were lost
 
 	mu        sync.Mutex // guards what follows
 	storeDice *rand.Rand
@@ -236,7 +238,11 @@ func (p *process) stop(patience time.Duration) (took time.Duration) {
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		_ = p.Shutdown(ctx) // which says that calls were cut off
+		err := p.Shutdown(ctx) // which says that calls were cut off
+		if errors.Is(err, call.ErrUnsaved) && !p.dead.Load() {
+			p.world.fire("shutdown without the store")
+			p.world.unsaved.Store(true)
+		}
 		took = time.Since(begun)
 	})
 	return took

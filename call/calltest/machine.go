@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
 )
@@ -34,7 +35,7 @@ type Machine struct {
 // Connect the two.
 func (n *Network) Machine() *Machine {
 	m := &Machine{network: n, conns: make(map[*connection]struct{})}
-	m.transport = &http.Transport{DialContext: m.dial, MaxIdleConnsPerHost: 64}
+	m.transport = &http.Transport{DialContext: m.dial, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second}
 	m.Provider = n.adapter(n.Carrier, "http://"+carrierHost, m.transport)
 	n.machines = append(n.machines, m)
 	return m

@@ -37,7 +37,7 @@ const (
 	// mostLost is how much sound of a recording a kill may cost.
 	mostLost = time.Second
 	// roundsAtOnce is how many servers are tormented side by side.
-	roundsAtOnce = 8
+	roundsAtOnce = 6
 )
 
 // kills counts what became of all rounds.
@@ -452,7 +452,7 @@ func (v *victim) play(address string) (time.Duration, error) {
 // scaleIn is how far a track follows the scale.
 func scaleIn(pcm []int16) time.Duration {
 	const window = 160 // 20 ms
-	step, seen := 0, 0
+	step, seen := 0, 0 // which tone, and how much of it
 	for ; len(pcm) >= window; pcm = pcm[window:] {
 		tone := toneOf(pcm[:window])
 		switch {
@@ -460,13 +460,10 @@ func scaleIn(pcm []int16) time.Duration {
 			seen++
 		case math.Abs(tone-patternTone(step+1)) < 40:
 			step++
-			seen++
+			seen = 1
 		}
 	}
-	if seen == 0 {
-		return 0
-	}
-	return time.Duration(step) * patternStep
+	return time.Duration(step)*patternStep + min(patternStep, time.Duration(seen)*20*time.Millisecond)
 }
 
 // toneOf tells a tone by its zero crossings.

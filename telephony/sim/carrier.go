@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -428,16 +429,27 @@ func (c *Carrier) add(l *call) error {
 	if l.requestID != "" {
 		c.byRequest[l.requestID] = l
 	}
-	c.forget()
+	if excess := len(c.calls) - c.live - maxEndedCalls; excess >= maxEndedCalls/10 { // worth the walk
+		c.forget(excess)
+	}
 	return nil
 }
 
-// forget drops the oldest ended calls beyond maxEndedCalls. c.mu is held.
-func (c *Carrier) forget() {
-	excess := len(c.calls) - c.live - maxEndedCalls
-	if excess < maxEndedCalls/10 {
-		return // not worth the walk
+// Forget drops all that the carrier and its phones know of calls that have ended,
+// so that a test of very many calls can tell what it keeps itself.
+func (c *Carrier) Forget() {
+	c.audio.forget()
+	c.mu.Lock()
+	c.forget(len(c.calls))
+	phones := slices.Collect(maps.Values(c.phones))
+	c.mu.Unlock()
+	for _, p := range phones {
+		p.forget()
 	}
+}
+
+// forget drops the oldest ended calls, as many as are in excess. c.mu is held.
+func (c *Carrier) forget(excess int) {
 	kept := c.calls[:0]
 	for _, l := range c.calls {
 		if excess > 0 && l.isOver() {

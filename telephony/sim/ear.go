@@ -373,6 +373,17 @@ func (s *shelf) take(n int) (excess int) {
 	return max(0, s.held-s.limit)
 }
 
+// forget drops what was heard on all calls that have ended.
+func (s *shelf) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, old := range s.over {
+		s.held -= old.samples
+		old.forget()
+	}
+	s.over = nil
+}
+
 func (s *shelf) give(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,6 +115,14 @@ func (p *Phone) ownFaults() *Faults {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.faults
+}
+
+// forget drops the talks that are over.
+func (p *Phone) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.talks = slices.DeleteFunc(p.talks, func(t *Talk) bool { return t.call.ctx.Err() != nil })
+	p.handed = min(p.handed, len(p.talks))
 }
 
 // add remembers t.
