@@ -115,7 +115,8 @@ const (
 	Degraded TranscriptSource = "degraded"
 )
 
-// Options are how a call is to be treated.
+// Options are how a call is to be treated. A span that is zero is that of Config;
+// another one must not be longer, if Config has one.
 type Options struct {
 	Record        bool   `json:"record,omitempty"`
 	RecordStorage string `json:"record_storage,omitempty"`
@@ -135,6 +136,8 @@ type Options struct {
 	RingTimeout        time.Duration `json:"ring_timeout,omitempty"`
 	MaxDuration        time.Duration `json:"max_duration,omitempty"`
 	Silence            time.Duration `json:"silence,omitempty"`
+	CallerSilence      time.Duration `json:"caller_silence,omitempty"`
+	AgentStall         time.Duration `json:"agent_stall,omitempty"`
 	MachineDetection   bool          `json:"machine_detection,omitempty"`
 	SendDigits         string        `json:"send_digits,omitempty"`
 }

@@ -114,6 +114,16 @@ type Config struct {
 	// Silence ends a call on which neither side has spoken for so long. Zero:
 	// never.
 	Silence time.Duration
+	// CallerSilence ends a call whose caller has neither spoken nor pressed a key for
+	// so long, however much the agent says meanwhile. Zero: never.
+	CallerSilence time.Duration
+	// AgentStall ends a call whose agent has not answered for so long: the caller
+	// has spoken, or pressed a key, and has heard nothing since but background.
+	// Digital silence on a Line is nothing, too. It is not for agents that only
+	// listen. Zero: never.
+	//
+	// None of the three counts while the caller is on hold or away.
+	AgentStall time.Duration
 	// NoMedia ends a call that was answered, and whose stream has not come, or
 	// carried nothing, for so long. Zero: 15 s.
 	NoMedia time.Duration
@@ -246,7 +256,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.AgentGrace, defaultAgentGrace)
 	setDefault(&c.AfterParallel, defaultParallel)
 	if c.MaxCalls < 0 || c.RingTimeout < time.Second || c.MaxDuration < time.Second ||
-		c.NoMedia < 0 || c.DialsPerSecond < 0 || c.AgentGrace < 0 || c.AfterParallel < 0 || c.StreamGrace < 0 || c.Silence < 0 {
+		c.NoMedia < 0 || c.DialsPerSecond < 0 || c.AgentGrace < 0 || c.AfterParallel < 0 ||
+		c.StreamGrace < 0 || c.Silence < 0 || c.CallerSilence < 0 || c.AgentStall < 0 {
 		return c, errors.New("a limit is negative, or RingTimeout or MaxDuration is below a second")
 	}
 	return c, c.validateParts()

@@ -117,6 +117,7 @@ const (
 	timerCheck               // the carrier has been silent: ask it
 	timerSettle              // the end has not been confirmed
 	timerAway                // the caller is away
+	timerQuiet               // somebody on the line may have been silent for too long
 	timers                   // how many there are
 )
 
@@ -133,6 +134,7 @@ type input struct {
 	timer   timer
 	step    step
 	orderly bool          // streamEnded: the far end closed it as it should
+	quiet   quiet         // quiet: how long it has been so
 	away    away          // leaving: where to
 	after   time.Duration // leaving: how long that may take, if it is not for good
 }
@@ -157,6 +159,7 @@ const (
 	inReturning                      // nobody else was reached: the carrier will open a stream again
 	inStreamLost                     // the carrier says that the stream is gone, and asks what to do
 	inTimer                          // a timer has fired
+	inQuiet                          // for how long nothing has been heard
 	inChecked                        // the carrier was asked: status, or unknown
 	inHungUp                         // the carrier has confirmed our hang-up
 	inNotFound                       // a search for the call has found nothing
@@ -182,6 +185,7 @@ const (
 	doPlayOut                   // wait until what was said has been heard
 	doCheck                     // ask the carrier about Leg
 	doFind                      // ask the carrier for a call whose id is unknown
+	doListen                    // find out for how long nothing has been heard
 	doTimer                     // start timer, or start it again
 	doStop                      // stop timer
 	doStep                      // do a step of the cleanup
@@ -191,7 +195,14 @@ const (
 type limits struct {
 	ring, duration, media time.Duration
 	grace                 time.Duration // how long a stream that broke may be gone
+
+	// How long the line may be quiet; 0: for ever.
+	silence, callerSilence, agentStall time.Duration
 }
+
+// quiet is for how long nothing was heard: of both, of the caller, and of an agent
+// who owes the caller an answer.
+type quiet struct{ both, caller, agent time.Duration }
 
 const (
 	// settleWait is how long after our own hang-up the carrier may take to say
@@ -298,6 +309,10 @@ func (t *turn) take(in input) {
 		}
 	case inTimer:
 		t.fired(in.timer)
+	case inQuiet:
+		if t.State < Ending && t.Away == awayNone && t.onStream() {
+			t.listen(in.quiet)
+		}
 	case inHungUp:
 		t.hungUp()
 	case inNotFound:
@@ -452,6 +467,7 @@ func (t *turn) streamStarted() {
 		t.stop(timerAway)
 		t.start(timerMedia, t.lim.media)
 	}
+	t.listen(quiet{})
 	t.answered()
 	switch {
 	case !t.Served:
@@ -469,6 +485,7 @@ func (t *turn) leaving(in input) {
 	}
 	t.Away = in.away
 	t.stop(timerMedia)
+	t.stop(timerQuiet)
 	t.start(timerCheck, checkFirst)
 	if in.away != awayForGood {
 		t.start(timerAway, in.after)
@@ -491,11 +508,42 @@ func (t *turn) leaveFailed() {
 // stay notes that the caller has not left the stream after all.
 func (t *turn) stay() {
 	t.Away = awayNone
+	t.listen(quiet{})
 	if t.Stream == streamOpen {
 		t.start(timerMedia, t.lim.media)
 	}
 	if t.Finishing {
 		t.do(doPlayOut) // the agent has returned meanwhile
+	}
+}
+
+// listen ends a call on which nothing was heard for too long, and otherwise sets
+// the time at which that may be so.
+func (t *turn) listen(q quiet) {
+	if t.Finishing {
+		q.agent = 0 // it has nothing more to say
+	}
+	next := time.Duration(0)
+	for _, side := range [...]struct {
+		limit, quiet time.Duration
+		cause        Cause
+	}{
+		{t.lim.agentStall, q.agent, AgentStalled},
+		{t.lim.callerSilence, q.caller, CallerSilence},
+		{t.lim.silence, q.both, Silence},
+	} {
+		left := side.limit - side.quiet
+		switch {
+		case side.limit == 0:
+		case left <= 0:
+			t.end(side.cause, "")
+			return
+		case next == 0 || left < next:
+			next = left
+		}
+	}
+	if next > 0 {
+		t.start(timerQuiet, next)
 	}
 }
 
@@ -522,6 +570,7 @@ func (t *turn) streamEnded(in input) {
 func (t *turn) lost() {
 	t.Away = awayLost
 	t.stop(timerMedia)
+	t.stop(timerQuiet)
 	t.start(timerAway, t.lim.grace)
 	t.start(timerCheck, checkFirst)
 }
@@ -568,6 +617,10 @@ func (t *turn) fired(which timer) {
 				return
 			}
 			t.end(StreamLost, "and did not come back")
+		}
+	case timerQuiet:
+		if t.State < Ending && t.Away == awayNone && t.onStream() {
+			t.do(doListen)
 		}
 	case timerCheck:
 		if t.State >= Ending {

@@ -31,9 +31,9 @@ type media struct {
 
 	hushed audio.Frame // see hush
 
-	silence   time.Duration // limit; 0 is none
-	quietFrom time.Duration // when either side was last heard
-	quiet     bool          // the limit has been reached and reported
+	// When each was last heard, as a time.Duration: the caller, the agent, and the
+	// agent with something to say.
+	callerAt, agentAt, answerAt atomic.Int64
 
 	figures figures
 	end     atomic.Int64 // time.Duration: how far the media clock has come
@@ -63,9 +63,7 @@ func (m *media) begin(format audio.Format) (err error) {
 	s.inbox.open(format.Rate)
 	m.activity = make([]audio.Activity, 0, 8)
 	m.interrupter = newInterrupter(l.svc.cfg.Interruption)
-	c := l.snapshot()
-	m.silence = cmpOr(c.Options.Silence, l.svc.cfg.Silence)
-	s.allow(c)
+	s.allow(l.snapshot())
 	return nil
 }
 
@@ -78,7 +76,7 @@ func (m *media) goOn(at time.Duration) {
 	m.detector.Reset()
 	m.detectorAt = at
 	m.interrupter.reset()
-	m.quietFrom = at
+	m.noise(at)
 	m.flowing = false // the first sound tells that the caller is back
 }
 
@@ -160,12 +158,15 @@ func (m *media) write(f *audio.Frame) {
 	}
 	switch {
 	case m.held.Load():
-		m.quietFrom = f.At + f.Duration() // and nobody hears the other
+		m.noise(f.At + f.Duration()) // and nobody hears the other
 	case f.Track == audio.Inbound:
 		m.hear(f)
 	default:
 		m.figures.agentSpoke(f)
-		m.quietFrom = f.At + f.Duration()
+		m.agentAt.Store(int64(f.At + f.Duration()))
+		if isSound(f.PCM) && !s.player.inBackground() {
+			m.answerAt.Store(int64(f.At + f.Duration()))
+		}
 	}
 	to := s.sinks.Load()
 	if s.pauses.covers(f.At) {
@@ -206,12 +207,43 @@ func (m *media) hear(f *audio.Frame) {
 		e.listen(f.PCM, now, speaking)
 	}
 	if speaking {
-		m.quietFrom = now
+		m.callerAt.Store(int64(now))
 	}
-	if m.silence > 0 && !m.quiet && now-m.quietFrom >= m.silence {
-		m.quiet = true
-		s.live.tell(input{kind: inEnd, cause: Silence})
+}
+
+// noise lets the line be quiet from then on only.
+func (m *media) noise(at time.Duration) {
+	m.callerAt.Store(int64(at))
+	m.agentAt.Store(int64(at))
+	m.answerAt.Store(int64(at))
+}
+
+// isSound reports whether anything could be heard of pcm: more than the noise of
+// a telephone line.
+func isSound(pcm []int16) bool {
+	const noise = 32 // -60 dB
+	for _, s := range pcm {
+		if s > noise || s < -noise {
+			return true
+		}
 	}
+	return false
+}
+
+// quietNow is for how long nothing has been heard. It may be called from any
+// goroutine, and is true also if no more frames come.
+func (m *media) quietNow() quiet {
+	if m.held.Load() {
+		return quiet{}
+	}
+	now := m.session.Now()
+	since := func(at int64) time.Duration { return max(0, now-time.Duration(at)) }
+	caller, agent, answer := m.callerAt.Load(), m.agentAt.Load(), m.answerAt.Load()
+	q := quiet{both: since(max(caller, agent)), caller: since(caller)}
+	if caller > answer {
+		q.agent = since(caller)
+	}
+	return q
 }
 
 func (m *media) act(v verdict, now time.Duration) {
@@ -270,7 +302,7 @@ func (m *media) interrupts(text string) (yes bool) {
 func (m *media) key(digit byte, at time.Duration) {
 	s := m.session
 	m.figures.keys++
-	m.quietFrom = at
+	m.callerAt.Store(int64(at))
 	if !s.live.svc.cfg.Interruption.IgnoreKeys && s.player.interruptible() {
 		m.interrupter.reset()
 		m.interrupted("key")

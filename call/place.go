@@ -157,12 +157,23 @@ func (s *Service) checkOptions(o Options) error {
 		return fmt.Errorf("%w: Options.Record: the service has no recorder", ErrInvalidRequest)
 	case o.Transcribe && s.cfg.Transcriber == nil:
 		return fmt.Errorf("%w: Options.Transcribe: the service has no transcriber", ErrInvalidRequest)
-	case o.RingTimeout < 0 || o.RingTimeout > s.cfg.RingTimeout:
-		return fmt.Errorf("%w: Options.RingTimeout is not between 0 and %v", ErrInvalidRequest, s.cfg.RingTimeout)
-	case o.MaxDuration < 0 || o.MaxDuration > s.cfg.MaxDuration:
-		return fmt.Errorf("%w: Options.MaxDuration is not between 0 and %v", ErrInvalidRequest, s.cfg.MaxDuration)
-	case o.Silence < 0:
-		return fmt.Errorf("%w: Options.Silence is negative", ErrInvalidRequest)
+	}
+	for _, span := range []struct {
+		name      string
+		of, bound time.Duration
+	}{
+		{"RingTimeout", o.RingTimeout, s.cfg.RingTimeout},
+		{"MaxDuration", o.MaxDuration, s.cfg.MaxDuration},
+		{"Silence", o.Silence, s.cfg.Silence},
+		{"CallerSilence", o.CallerSilence, s.cfg.CallerSilence},
+		{"AgentStall", o.AgentStall, s.cfg.AgentStall},
+	} {
+		switch {
+		case span.of < 0:
+			return fmt.Errorf("%w: Options.%s is negative", ErrInvalidRequest, span.name)
+		case span.bound > 0 && span.of > span.bound:
+			return fmt.Errorf("%w: Options.%s is not between 0 and %v", ErrInvalidRequest, span.name, span.bound)
+		}
 	}
 	return nil
 }

@@ -88,6 +88,10 @@ func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) 
 			duration: cmpOr(record.Options.MaxDuration, s.cfg.MaxDuration),
 			media:    s.cfg.NoMedia,
 			grace:    s.cfg.StreamGrace,
+
+			silence:       cmpOr(record.Options.Silence, s.cfg.Silence),
+			callerSilence: cmpOr(record.Options.CallerSilence, s.cfg.CallerSilence),
+			agentStall:    cmpOr(record.Options.AgentStall, s.cfg.AgentStall),
 		},
 		inbox:  make(chan delivery, inboxSize),
 		done:   make(chan struct{}),
@@ -389,6 +393,9 @@ func (l *live) perform(e effect) {
 		l.task(func() { l.check(leg) })
 	case doFind:
 		l.task(l.search)
+	case doListen:
+		session := l.currentSession()
+		l.task(func() { l.tell(input{kind: inQuiet, quiet: session.media.quietNow()}) })
 	case doAgent:
 		l.serveAgent()
 	case doPlayOut:

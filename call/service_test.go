@@ -349,19 +349,62 @@ func TestLimits(t *testing.T) {
 		<-ctx.Done()
 		return nil
 	})
+	chatter := call.AgentFunc(func(ctx context.Context, s *call.Session) error {
+		for ctx.Err() == nil {
+			_, _ = s.Speak(tone(440, time.Second)).Wait(ctx)
+		}
+		return nil
+	})
+	hums := call.AgentFunc(func(ctx context.Context, s *call.Session) error {
+		s.Say(call.Utterance{Audio: tone(440, time.Hour), Background: true})
+		<-ctx.Done()
+		return nil
+	})
+	mute := call.AgentFunc(func(ctx context.Context, s *call.Session) error {
+		line := s.Line(8000)
+		for {
+			if _, err := line.WritePCM(make([]int16, 160)); err != nil {
+				return nil
+			}
+		}
+	})
+	says := func(k *sim.Talk) { // for a second, after three
+		k.Listen(3 * time.Second)
+		_ = k.Say(tone(300, time.Second))
+		<-k.Done()
+	}
+	presses := func(k *sim.Talk) {
+		k.Listen(4 * time.Second)
+		_ = k.Press("5")
+		<-k.Done()
+	}
+	stall := call.Options{AgentStall: 10 * time.Second, MaxDuration: time.Minute}
 	tests := []struct {
 		name    string
+		agent   call.Agent
+		caller  func(*sim.Talk)
 		options call.Options
 		cause   call.Cause
 		lasts   time.Duration
 	}{
-		{"duration", call.Options{MaxDuration: 90 * time.Second}, call.MaxDuration, 90 * time.Second},
-		{"silence", call.Options{Silence: 12 * time.Second}, call.Silence, 12 * time.Second},
+		{"duration", listen, nil, call.Options{MaxDuration: 90 * time.Second}, call.MaxDuration, 90 * time.Second},
+		{"silence", listen, nil, call.Options{Silence: 12 * time.Second}, call.Silence, 12 * time.Second},
+		{"silence after speech", listen, says, call.Options{Silence: 12 * time.Second}, call.Silence, 16 * time.Second},
+		{"no silence while the agent talks", chatter, nil, call.Options{Silence: 12 * time.Second, MaxDuration: time.Minute}, call.MaxDuration, time.Minute},
+		{"the caller is silent and the agent talks", chatter, nil, call.Options{CallerSilence: 12 * time.Second}, call.CallerSilence, 12 * time.Second},
+		{"the caller is silent after a key", listen, presses, call.Options{CallerSilence: 12 * time.Second}, call.CallerSilence, 16 * time.Second},
+		{"the agent owes nothing", listen, nil, stall, call.MaxDuration, time.Minute},
+		{"the agent does not answer", listen, says, stall, call.AgentStalled, 14 * time.Second},
+		{"the agent does not answer a key", listen, presses, stall, call.AgentStalled, 14 * time.Second},
+		{"the agent hums", hums, says, stall, call.AgentStalled, 14 * time.Second},
+		{"the agent says nothing all the time", mute, says, stall, call.AgentStalled, 14 * time.Second},
+		{"the agent goes on", chatter, says, stall, call.MaxDuration, time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := newOffice(t, listen, nil)
+				o := newOffice(t, tt.agent, nil)
+				o.Phone(callee).Behave(sim.Behavior{Talk: tt.caller})
 				c := o.wait(o.place(tt.options).ID)
 				o.check(c, call.Completed, tt.cause, allStates...)
 				if d := c.Duration(time.Now()); d < tt.lasts || d > tt.lasts+time.Second {

@@ -3,6 +3,7 @@ package call
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/switchboard-voice/switchboard/telephony"
 )
@@ -181,6 +182,32 @@ var plantedBugs = []struct {
 	{name: "nothing bounds the wait for sound", rules: []rule{ruleL1}, turn: withoutTimer(timerMedia)},
 	{name: "nothing bounds the time away", rules: []rule{ruleL1}, turn: withoutTimer(timerAway)},
 	{name: "nothing bounds the wait for the last word", rules: []rule{ruleL1}, turn: withoutTimer(timerSettle)},
+	{name: "nobody listens for silence", rules: []rule{ruleL1}, turn: withoutTimer(timerQuiet)},
+	{name: "silence is listened for once", rules: []rule{ruleL1}, turn: forgetTimer(inQuiet, timerQuiet)},
+	{name: "silence is not listened for when the caller is back", rules: []rule{ruleL1}, turn: func(before life, in input, after life, todo []effect) (life, []effect) {
+		if in.kind == inStreamStarted && before.Stream == streamGone {
+			return forgetTimer(inStreamStarted, timerQuiet)(before, in, after, todo)
+		}
+		return after, todo
+	}},
+	{name: "silence is no end", rules: []rule{ruleE6}, turn: func(before life, in input, after life, todo []effect) (life, []effect) {
+		if in.kind == inQuiet && before.State < Ending && after.State >= Ending {
+			return before, []effect{{kind: doTimer, timer: timerQuiet, after: time.Minute}}
+		}
+		return after, todo
+	}},
+	{name: "silence counts while the caller is away", rules: []rule{ruleE6}, turn: func(before life, in input, after life, todo []effect) (life, []effect) {
+		if in.kind == inQuiet && before.Away != awayNone && before.State < Ending {
+			return apply(before, input{kind: inEnd, cause: Silence}, testLimits)
+		}
+		return after, todo
+	}},
+	{name: "an agent that has returned owes an answer", rules: []rule{ruleE6}, turn: func(before life, in input, after life, todo []effect) (life, []effect) {
+		if in.kind == inQuiet && before.Finishing && in.quiet.agent > 30*time.Second && before.State < Ending && before.Away == awayNone {
+			return apply(before, input{kind: inEnd, cause: AgentStalled}, testLimits)
+		}
+		return after, todo
+	}},
 	{name: "a silent carrier is not asked", rules: []rule{ruleL1}, turn: withoutTimer(timerCheck)},
 	{name: "a silent carrier is asked once", rules: []rule{ruleL1}, turn: func(_ life, in input, after life, todo []effect) (life, []effect) {
 		if in.kind == inChecked && after.State < Ending {
@@ -243,6 +270,16 @@ func forget(kind inputKind, what effectKind) change {
 func withoutTimer(which timer) change {
 	return func(_ life, _ input, after life, todo []effect) (life, []effect) {
 		return after, slices.DeleteFunc(todo, func(e effect) bool { return e.kind == doTimer && e.timer == which })
+	}
+}
+
+// forgetTimer is the bug that some input starts a timer no more.
+func forgetTimer(kind inputKind, which timer) change {
+	return func(_ life, in input, after life, todo []effect) (life, []effect) {
+		if in.kind == kind {
+			todo = slices.DeleteFunc(todo, func(e effect) bool { return e.kind == doTimer && e.timer == which })
+		}
+		return after, todo
 	}
 }
 

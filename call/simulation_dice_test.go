@@ -51,6 +51,7 @@ const (
 	agentPanics
 	agentStays
 	playOutSlow
+	lineQuiet
 
 	stepFails
 	stepHangs
@@ -119,6 +120,7 @@ var faultTable = [faults]struct {
 	agentPanics: {"the agent panics", 60},
 	agentStays:  {"the agent does not return", 100},
 	playOutSlow: {"the last words take long", 100},
+	lineQuiet:   {"the line is quiet for too long", 150},
 
 	stepFails:  {"a cleanup step fails", 80},
 	stepHangs:  {"a cleanup step hangs until its deadline", 80},

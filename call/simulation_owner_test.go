@@ -35,6 +35,7 @@ type owner struct {
 	steps   int  // cleanup steps under way
 	failed  bool // the backup has the call
 
+	listening                  int  // how often it is being found out how quiet it is
 	dialing, checking, finding int  // requests that are under way
 	dialed                     int  // of apply's
 	hangups                    int  // requests of this owner's that have left
@@ -245,6 +246,10 @@ func (o *owner) perform(e effect) {
 		o.finding++
 		o.sought = o.sought || o.life.State >= Ending
 		o.later(0, o.find)
+	case doListen:
+		o.listening++
+		q := o.hush()
+		o.later(c.dice.soon(), func() { o.tellOf(&o.listening, input{kind: inQuiet, quiet: q}) })
 	case doAgent:
 		o.serve()
 	case doPlayOut:
@@ -581,10 +586,23 @@ func (o *owner) serve() {
 	}
 }
 
+// hush is how quiet the line is.
+func (o *owner) hush() quiet {
+	d, lim := &o.c.dice, o.c.w.lim
+	if o.c.happens(lineQuiet) {
+		too := [...]quiet{{both: lim.silence}, {caller: lim.callerSilence}, {agent: lim.agentStall}}
+		return too[d.roll(len(too))]
+	}
+	q := quiet{both: lim.silence * time.Duration(d.roll(100)) / 100}
+	q.caller = max(q.both, lim.callerSilence*time.Duration(d.roll(100))/100)
+	q.agent = lim.agentStall * time.Duration(d.roll(100)) / 100
+	return q
+}
+
 // planHost says what others want of the call.
 func (o *owner) planHost() {
 	d := &o.c.dice
-	causes := [...]Cause{HangupLocal, Silence, AgentDone, MaxDuration}
+	causes := [...]Cause{HangupLocal, AgentDone, MaxDuration}
 	for n := d.roll(5); n > 2; n-- {
 		in := input{kind: inEnd, cause: causes[d.roll(len(causes))]}
 		o.later(d.within([]time.Duration{10 * time.Second, 2 * time.Minute}[d.roll(2)]), func() { o.tell(in) })

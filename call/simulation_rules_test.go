@@ -36,6 +36,7 @@ const (
 	ruleE3  rule = "E3"
 	ruleE4  rule = "E4"
 	ruleE5  rule = "E5"
+	ruleE6  rule = "E6"
 )
 
 // ruleTexts say what the rules are.
@@ -64,6 +65,7 @@ var ruleTexts = map[rule]string{
 	ruleE3:  "a caller who is with somebody else is not hung up because the stream is gone",
 	ruleE4:  "a call takes no other call's leg for its own",
 	ruleE5:  "the last words of an agent that has returned are waited for, and then the call ends",
+	ruleE6:  "a call on which nothing is heard for too long ends for that reason, and no call that is away or whose agent has returned ends for want of an answer",
 }
 
 // violation is a broken rule. A world panics with it.
@@ -161,6 +163,7 @@ func (o *owner) judgeTurn(before life, in input, next life, todo []effect) {
 		w.fail(ruleE4, "call %s has taken %q", c.name, next.Leg)
 	}
 	o.judgeStream(before, in, next)
+	o.judgeQuiet(before, in, next)
 	o.judgeEffects(in, next, todo)
 	switch in.kind {
 	case inReport, inAsked, inDialed, inHungUp, inStreamEnded, inStreamLost, inStreamStarted, inEnd:
@@ -188,6 +191,31 @@ func (o *owner) judgeStream(before life, in input, next life) {
 	}
 	if before.Stream == streamGone && before.Away.handedOver() {
 		w.fail(ruleS14, "a stream is taken of a caller who is with somebody else")
+	}
+}
+
+// judgeQuiet judges what silence does to the call.
+func (o *owner) judgeQuiet(before life, in input, next life) {
+	w, lim := o.c.w, o.c.w.lim
+	here := before.State < Ending && before.Away == awayNone && (before.Stream == streamOpen || before.Stream == streamFlowing)
+	due := CauseNone
+	switch {
+	case in.kind != inQuiet || !here:
+	case lim.agentStall > 0 && in.quiet.agent >= lim.agentStall && !before.Finishing:
+		due = AgentStalled
+	case lim.callerSilence > 0 && in.quiet.caller >= lim.callerSilence:
+		due = CallerSilence
+	case lim.silence > 0 && in.quiet.both >= lim.silence:
+		due = Silence
+	}
+	if due != CauseNone && next.Cause != due {
+		w.fail(ruleE6, "%+v, and the call ends by %q", in.quiet, next.Cause)
+	}
+	switch next.Cause {
+	case Silence, CallerSilence, AgentStalled:
+		if before.Cause == CauseNone && next.Cause != due {
+			w.fail(ruleE6, "ended by %q: %+v", next.Cause, in.quiet)
+		}
 	}
 }
 
@@ -268,6 +296,8 @@ func (o *owner) judgeClocks() {
 	silent := l.Leg != "" && (!sounds || l.Away != awayNone)
 	need(!silent || runs(timerCheck) || o.checking > 0 || l.Dial == dialUnknown, ruleL1, "a carrier that is silent is not asked")
 	here := l.Away == awayNone && (l.Stream == streamOpen || sounds)
+	listens := w.lim.silence > 0 && here
+	need(!listens || runs(timerQuiet) || o.listening > 0, ruleL1, "nobody listens for silence")
 	need(!l.Finishing || !here || o.playing > 0, ruleE5, "the agent has returned, and nothing waits for its last words")
 }
 

@@ -80,6 +80,9 @@ func (w *world) set() {
 	d := &w.dice
 	w.lim = limits{ring: time.Minute, duration: 10 * time.Minute, media: 15 * time.Second}
 	if d.roll(2) == 1 {
+		w.lim.silence, w.lim.callerSilence, w.lim.agentStall = time.Minute, 90*time.Second, 40*time.Second
+	}
+	if d.roll(2) == 1 {
 		w.lim.grace = 5 * time.Second
 	}
 	w.twoIDs = d.roll(2) == 1

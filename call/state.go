@@ -98,8 +98,12 @@ const (
 	// A limit was reached.
 	RingTimeout Cause = "ring_timeout"
 	MaxDuration Cause = "max_duration"
-	Silence     Cause = "silence"
-	NoMedia     Cause = "no_media" // answered, and the stream did not come
+	Silence     Cause = "silence" // neither side was heard
+	// CallerSilence: the caller was not heard, whatever the agent said.
+	CallerSilence Cause = "caller_silence"
+	// AgentStalled: the agent has not answered the caller.
+	AgentStalled Cause = "agent_stalled"
+	NoMedia      Cause = "no_media" // answered, and the stream did not come
 
 	// The carrier or the callee did not take the call.
 	Unreachable  Cause = "unreachable"   // busy, no answer, failed: the state tells
