@@ -58,7 +58,7 @@ type Spool struct {
 	jobs     map[string]*spoolJob // files to be brought away, by key
 	removals map[string]*spoolJob // keys that have been removed
 	queue    []*spoolJob          // those jobs and removals that wait, first come first
-	later    []*spoolJob          // removals to be repeated, by the time when
+	later    []*spoolJob          // those to be tried again in an hour, by the time when
 	running  int
 	failures int       // attempts that failed since one succeeded
 	down     time.Time // no attempt before then
@@ -79,7 +79,7 @@ type SpoolStats struct {
 	PendingBytes int64
 	Oldest       time.Time
 	// Conflicts are those among them whose key is taken there by something else.
-	// They stay here until somebody looks.
+	// They are tried once an hour, and stay here until somebody looks.
 	Conflicts int
 	// Removing counts keys that were removed and may be left in the other
 	// storage.
@@ -111,7 +111,8 @@ const (
 	// removeTime is how long Remove waits for the other storage itself.
 	removeTime = 5 * time.Second
 	// lateTime is after how long a removal is repeated: a request that was given
-	// up while its file was removed may still be carried out over there.
+	// up while its file was removed may still be carried out over there. It is
+	// also how often a key that is taken is tried.
 	lateTime = time.Hour
 	// rememberTime is how long the key of what was brought away is known here to
 	// be taken.

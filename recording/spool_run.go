@@ -21,12 +21,12 @@ type spoolJob struct {
 
 	// All of this is guarded by Spool.mu.
 	size      int64
-	parked    bool               // not to be tried any more
+	parked    bool               // its key was taken over there
 	dropped   bool               // nobody wants it any more
 	cancel    context.CancelFunc // of the attempt under way
 	ended     chan struct{}      // closed when that attempt has ended; nil if there is none
 	confirmed bool               // a removal was carried out once
-	again     time.Time          // when it is repeated
+	again     time.Time          // when it is tried again, if it is among the later
 
 	after <-chan struct{} // a removal begins once this upload has ended
 }
@@ -290,7 +290,8 @@ func (s *Spool) finish(ctx context.Context, j *spoolJob, err error) {
 		s.succeeded(j)
 	case errors.Is(err, ErrExists):
 		s.stats.Failed++
-		j.parked = true
+		j.parked, j.again = true, time.Now().Add(lateTime)
+		s.later = append(s.later, j)
 		s.log().Error("recording stays in the spool: its key is taken", "key", j.key, "err", err)
 	case ctx.Err() != nil:
 		s.queue = append(s.queue, j)

@@ -307,6 +307,11 @@ func TestSpoolWithAKeyThatIsTakenGoesOnWithOthers(t *testing.T) {
 		if st := s.Stats(); st.Conflicts != 1 || st.Pending != 1 {
 			t.Errorf("stats are %+v", st)
 		}
+		if err := remote.Memory.Remove(t.Context(), "a.wav"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lateTime + time.Second)
+		holds(t, &remote.Memory, "a.wav", "ours")
 	})
 }
 

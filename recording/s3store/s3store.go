@@ -252,9 +252,13 @@ func (s *Storage) within(ctx context.Context, size int64) (context.Context, cont
 func (s *Storage) head(ctx context.Context, client *s3.Client, key string) (*s3.HeadObjectOutput, error) {
 	ctx, cancel := s.within(ctx, 0)
 	defer cancel()
-	return client.HeadObject(ctx, &s3.HeadObjectInput{
+	out, err := client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &s.Bucket, Key: s.objectKey(key), ChecksumMode: types.ChecksumModeEnabled,
 	})
+	if err == nil && out.ETag == nil {
+		err = fmt.Errorf("%w: somebody else answers", recording.ErrUnavailable) // who wants people to log in, say
+	}
+	return out, err
 }
 
 // URL returns a signed address, which serves ranges, so that a browser can seek.
