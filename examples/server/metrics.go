@@ -10,7 +10,7 @@ import (
 
 // metrics serves the figures of a service in the text format of Prometheus. No
 // number and no id of a call is in them.
-func metrics(svc *call.Service) http.Handler {
+func metrics(svc *call.Service, r *recordings) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		st := svc.Stats()
 		var b bytes.Buffer
@@ -35,6 +35,7 @@ func metrics(svc *call.Service) http.Handler {
 		gauge("switchboard_persist_pending", "Calls that are over and not stored yet.", st.PersistPending)
 		gauge("switchboard_agents_left", "Agents that have not returned from a call that is over.", st.AgentsLeft)
 		gauge("switchboard_host_held", "Requests to a carrier, store or other plug that are not waited for any more.", st.HostHeld)
+		r.metrics(gauge, counter)
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_, _ = w.Write(b.Bytes())
 	})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,7 +14,6 @@ import (
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/call/callhttp"
 	"github.com/switchboard-voice/switchboard/call/sqlstore"
-	"github.com/switchboard-voice/switchboard/recording"
 	"github.com/switchboard-voice/switchboard/routing"
 	"github.com/switchboard-voice/switchboard/telephony/plivo"
 	"github.com/switchboard-voice/switchboard/telephony/sim"
@@ -31,11 +29,12 @@ type server struct {
 	token  string // made at start; empty if there are tokens in the settings
 	closer []func() error
 
-	listener net.Listener
-	http     *http.Server
-	svc      *call.Service
-	api      *callhttp.API
-	carrier  *sim.Carrier // nil if it is not among the providers
+	listener   net.Listener
+	http       *http.Server
+	svc        *call.Service
+	api        *callhttp.API
+	recordings recordings
+	carrier    *sim.Carrier // nil if it is not among the providers
 }
 
 // errSettings marks errors that an operator mends in the settings.
@@ -72,10 +71,8 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	recordings := &recording.Dir{
-		Path:       cfg.recordings,
-		BaseURL:    s.url + "recordings",
-		SigningKey: []byte(rand.Text()), // addresses are valid for minutes: they need not outlive us
+	if err := s.openRecordings(); err != nil {
+		return nil, err
 	}
 	s.svc, err = call.New(call.Config{
 		PublicURL: s.url,
@@ -85,7 +82,7 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 			"echo":         call.Echo,
 		},
 		Router:               routing.Always(cfg.defaultAgent),
-		Recorder:             &recording.WAV{Storage: recordings},
+		Recorder:             s.recordings.recorder(),
 		RecordInbound:        cfg.defaultAgent == "receptionist", // who says so
 		Store:                store,
 		Policy:               call.Destinations{AllowPrefixes: cfg.dialAllow},
@@ -104,14 +101,14 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 		Service:   s.svc,
 		Authorize: cfg.tokens.authorize,
 		Prefix:    prefix,
-		Storages:  []recording.Storage{recordings},
+		Storages:  s.recordings.storages(),
 		Logger:    log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.http = &http.Server{
-		Handler:           withPrefix(prefix, s.routes(recordings)),
+		Handler:           withPrefix(prefix, s.routes()),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
@@ -229,14 +226,14 @@ func (s *server) simulate() (adapter, error) {
 }
 
 // routes are all that this server serves.
-func (s *server) routes(recordings http.Handler) http.Handler {
+func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", s.api)
 	mux.Handle("/openapi.json", s.api)
 	mux.Handle("/webhook/", s.svc.Handler())
 	mux.Handle("/ws/", s.svc.Handler())
-	mux.Handle("/recordings/", http.StripPrefix("/recordings", recordings))
-	mux.Handle("GET /metrics", metrics(s.svc))
+	s.recordings.handle(mux)
+	mux.Handle("GET /metrics", metrics(s.svc, &s.recordings))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})

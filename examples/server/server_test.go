@@ -18,15 +18,15 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"go.uber.org/goleak"
 
 	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/audio/audiotest"
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/internal/s3test"
 	"github.com/switchboard-voice/switchboard/telephony/sim"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { s3test.Main(m) }
 
 // running is a server at work on loopback, and a client of it.
 type running struct {

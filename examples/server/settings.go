@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/recording/s3store"
 	"github.com/switchboard-voice/switchboard/telephony"
 	"github.com/switchboard-voice/switchboard/telephony/plivo"
 	"github.com/switchboard-voice/switchboard/telephony/sim"
@@ -29,8 +30,10 @@ type settings struct {
 	twilio         twilio.Provider
 	plivo          plivo.Provider
 	simDialect     sim.Dialect
-	database       string // for sqlstore.Open; empty: in memory
-	recordings     string // a directory
+	database       string           // for sqlstore.Open; empty: in memory
+	recordings     string           // a directory
+	bucket         *s3store.Storage // where calls are recorded instead; nil: nowhere else
+	spool          string           // the directory on the way there
 	defaultAgent   string
 	maxCalls       int
 	callsPerSecond float64
@@ -120,7 +123,7 @@ var table = []setting{
 		return nil
 	}},
 	{"DATABASE_URL", "sqlite:data/switchboard.db", "where calls are kept: sqlite:PATH, or memory:", setDatabase},
-	{"RECORDING_URL", "file:data/recordings", "where recordings are kept: file:DIRECTORY", setRecordings},
+	{"RECORDING_URL", "file:" + standardRecordings, "where recordings are kept: file:DIRECTORY, or s3://BUCKET/PREFIX?region=R&endpoint=URL with keys where the AWS SDK finds them; also path_style, public_endpoint, sse, kms_key, spool=DIRECTORY, local=DIRECTORY", setRecordings},
 	{"DEFAULT_AGENT", "receptionist", "who answers: receptionist or echo", func(s *settings, v string) error {
 		s.defaultAgent = v
 		switch v {
@@ -301,18 +304,6 @@ func setDatabase(s *settings, v string) error {
 		return notInThisBuild(scheme) // the rest holds a password
 	}
 	return errors.New("is not sqlite:PATH or memory:")
-}
-
-func setRecordings(s *settings, v string) error {
-	scheme, path, _ := strings.Cut(v, ":")
-	switch {
-	case scheme == "file" && path != "":
-		s.recordings = path
-		return nil
-	case scheme == "s3":
-		return notInThisBuild(scheme)
-	}
-	return errors.New("is not file:DIRECTORY")
 }
 
 func duration(v string, least time.Duration) (time.Duration, error) {
