@@ -158,6 +158,15 @@ func (w *WAVReader) Format() Format { return w.format }
 // Channels is 1 or 2.
 func (w *WAVReader) Channels() int { return w.channels }
 
+// Left is how many bytes of audio the header tells of that have not been read. It
+// is 0 for a file that does not tell.
+func (w *WAVReader) Left() int64 {
+	if w.left > wavUnknown {
+		return 0
+	}
+	return w.left
+}
+
 // ReadPCM reads samples as [Reader] says; those of a stereo file are
 // interleaved, and p must have room for one of each side. A frame that is cut
 // off by the end of the file is dropped.

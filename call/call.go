@@ -72,6 +72,8 @@ type Call struct {
 	Recording *recording.Recording `json:"recording,omitempty"`
 	// CarrierRecordings are those that the carrier was told to make, in order.
 	CarrierRecordings []telephony.RecordingReport `json:"carrier_recordings,omitempty"`
+	// Fetched are copies of them; see Config.FetchCarrierRecordings.
+	Fetched []recording.Recording `json:"fetched,omitempty"`
 	Transcript        []transcript.Segment        `json:"transcript,omitempty"`
 	// TranscriptSource is where the recognised words of Transcript come from, on a
 	// call that asked for it; TranscriptDetail says what went wrong, if anything.
@@ -189,6 +191,18 @@ func (c *Call) Duration(now time.Time) time.Duration {
 	return max(0, c.EndedAt.Sub(c.AnsweredAt))
 }
 
+// Sound returns the recording of the call: ours, or else the first that was
+// fetched from the carrier; nil if there is none.
+func (c *Call) Sound() *recording.Recording {
+	if c.Recording != nil && c.Recording.Key != "" {
+		return c.Recording
+	}
+	if len(c.Fetched) > 0 {
+		return &c.Fetched[0]
+	}
+	return nil
+}
+
 // Clone returns a copy that shares no memory with c.
 func (c *Call) Clone() *Call {
 	d := *c
@@ -197,6 +211,7 @@ func (c *Call) Clone() *Call {
 	d.Transcript = slices.Clone(c.Transcript)
 	d.Routing = slices.Clone(c.Routing)
 	d.CarrierRecordings = slices.Clone(c.CarrierRecordings)
+	d.Fetched = slices.Clone(c.Fetched)
 	d.Metrics.Leftover = slices.Clone(c.Metrics.Leftover)
 	d.Metrics.Figures = maps.Clone(c.Metrics.Figures)
 	d.Analysis = c.Analysis.clone()

@@ -129,6 +129,9 @@ func (s *Service) recorded(ctx context.Context, provider Provider, id string, e 
 	if err := s.noteRecording(ctx, id, *e.Recording); err != nil {
 		s.log.Error("report of a carrier's recording not stored", "call", id, "err", err)
 	}
+	if e.Recording.Status == telephony.RecordingCompleted {
+		s.fetchLater(id, e.Recording.ID)
+	}
 	return nothing
 }
 

@@ -51,6 +51,10 @@ type Config struct {
 
 	// Recorder records calls that ask for it. Nil: such calls are refused.
 	Recorder recording.Recorder
+	// FetchCarrierRecordings copies recordings of the carrier's (see
+	// StartCarrierRecording) to where Recorder keeps its own, as soon as the
+	// carrier tells that they are finished. Recorder must be a recording.Keeper.
+	FetchCarrierRecordings bool
 	// RecordInbound and TranscribeInbound ask for it on calls that come in.
 	RecordInbound     bool
 	TranscribeInbound bool
@@ -259,6 +263,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.NoMedia < 0 || c.DialsPerSecond < 0 || c.AgentGrace < 0 || c.AfterParallel < 0 ||
 		c.StreamGrace < 0 || c.Silence < 0 || c.CallerSilence < 0 || c.AgentStall < 0 {
 		return c, errors.New("a limit is negative, or RingTimeout or MaxDuration is below a second")
+	}
+	if _, ok := c.Recorder.(recording.Keeper); c.FetchCarrierRecordings && !ok {
+		return c, fmt.Errorf("FetchCarrierRecordings: Recorder keeps no files of others: %w", errors.ErrUnsupported)
 	}
 	return c, c.validateParts()
 }

@@ -290,6 +290,9 @@ func ownCall(c *Call) *Call {
 	if d.Recording != nil {
 		d.Recording.CreatedAt = d.Recording.CreatedAt.Round(0).UTC()
 	}
+	for i := range d.Fetched {
+		d.Fetched[i].CreatedAt = d.Fetched[i].CreatedAt.Round(0).UTC()
+	}
 	return d
 }
 

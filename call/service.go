@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/switchboard-voice/switchboard/recording"
 )
 
 // Service makes, answers and ends calls. Make one with [New]; its methods may be
@@ -28,6 +27,7 @@ type Service struct {
 	counts    counts
 	refusals  refusals
 	chores    chores
+	fetches   fetches
 
 	mu       sync.Mutex // guards what follows
 	live     map[string]*live
@@ -62,6 +62,7 @@ func New(cfg Config) (*Service, error) {
 		s.paces[p.Name()] = newPace(cfg.DialsPerSecond)
 	}
 	s.chores.init(s)
+	s.fetches.init()
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -173,12 +174,12 @@ func (s *Service) Erase(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("call: erase: %w", err)
 	}
+	kept := slices.Clone(c.Fetched)
 	if c.Recording != nil && c.Recording.Key != "" {
-		e, ok := s.cfg.Recorder.(recording.Eraser)
-		if !ok {
-			return fmt.Errorf("call: erase: recording: %w", errors.ErrUnsupported)
-		}
-		if err := e.Erase(ctx, *c.Recording); err != nil {
+		kept = append(kept, *c.Recording)
+	}
+	for _, rec := range kept {
+		if err := s.eraseSound(ctx, rec); err != nil {
 			return fmt.Errorf("call: erase: recording: %w", err)
 		}
 	}
@@ -337,6 +338,7 @@ type counts struct {
 	agentsLeft, hostHeld       atomic.Int64
 	unsettled                  atomic.Int64
 	withheld, afterwardsFailed atomic.Int64
+	fetchesFailed              atomic.Int64
 	persistPending             atomic.Int64
 	eventsUnsaved              atomic.Int64
 }
@@ -360,6 +362,7 @@ type Stats struct {
 	Unsettled          int64 // reservations of the policy's whose release failed
 	WordsWithheld      int64 // segments without their words, because the Redactor failed
 	Afterwards         int64 // calls that are over and wait for Retranscriber or Analyzer
+	FetchesFailed      int64 // recordings of carriers that were not fetched
 	AfterwardsFailed   int64 // transcripts not made up for, and analyses not made
 	HostHeld           int64 // requests to a carrier, store, router, policy, recorder or transcriber that are not waited for any more and have not returned
 }
@@ -384,6 +387,7 @@ func (s *Service) Stats() Stats {
 		Unsettled:          s.counts.unsettled.Load(),
 		WordsWithheld:      s.counts.withheld.Load(),
 		Afterwards:         s.chores.waiting(),
+		FetchesFailed:      s.counts.fetchesFailed.Load(),
 		AfterwardsFailed:   s.counts.afterwardsFailed.Load(),
 		HostHeld:           s.counts.hostHeld.Load(),
 		RefusedBy:          s.refusals.counted(),

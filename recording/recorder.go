@@ -106,6 +106,10 @@ type Recording struct {
 	// Truncated tells that audio is missing at the end, or may be: the disk was
 	// full or failed, or the end was not waited for.
 	Truncated bool `json:"truncated,omitempty"`
+	// Source is the carrier's id for a recording that was made there; empty for
+	// one of our own.
+	Source string `json:"source,omitempty"`
+
 	// Interrupted tells that the process ended during the call.
 	Interrupted bool `json:"interrupted,omitempty"`
 	// Dropped is how much audio was not taken, both tracks added up: the disk

@@ -333,7 +333,7 @@ func (a *API) recording(ctx context.Context, in *one) (*recordingOutput, error) 
 	if url == "" {
 		return nil, noRecording.with("it was not recorded, or the recording is not finished")
 	}
-	return &recordingOutput{Body: newRecorded(c.ID, url, c.Recording)}, nil
+	return &recordingOutput{Body: newRecorded(c.ID, url, c.Sound())}, nil
 }
 
 func newRecorded(id, url string, r *recording.Recording) recorded {

@@ -80,8 +80,8 @@ type detail struct {
 
 func (a *API) detail(ctx context.Context, c *call.Call) (*detail, error) {
 	url, err := a.recordingURL(ctx, c)
-	if err != nil {
-		return nil, err
+	if err != nil { // the rest is worth having
+		a.log.Warn("address of a recording not known", "call", c.ID, "err", err)
 	}
 	return &detail{
 		Summary:      summarize(c),
@@ -96,17 +96,23 @@ func (a *API) detail(ctx context.Context, c *call.Call) (*detail, error) {
 	}, nil
 }
 
+// urlTime is how long a storage may take to tell an address.
+const urlTime = 3 * time.Second
+
 // recordingURL returns the address of a call's recording, "" if it has none that
 // can be fetched.
 func (a *API) recordingURL(ctx context.Context, c *call.Call) (string, error) {
-	if c.Recording == nil || c.Recording.Key == "" {
+	sound := c.Sound()
+	if sound == nil {
 		return "", nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, urlTime)
+	defer cancel()
 	for _, storage := range a.cfg.Storages {
-		if storage.Name() != c.Recording.Storage {
+		if storage.Name() != sound.Storage {
 			continue
 		}
-		url, err := storage.URL(ctx, c.Recording.Key, a.cfg.RecordingTTL)
+		url, err := storage.URL(ctx, sound.Key, a.cfg.RecordingTTL)
 		if errors.Is(err, recording.ErrNotFound) || errors.Is(err, errors.ErrUnsupported) {
 			return "", nil
 		}

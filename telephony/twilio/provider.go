@@ -175,8 +175,17 @@ func (p *Provider) CloseIdleConnections() {
 }
 
 func (p *Provider) open() {
-	p.client = guard.New(p.Transport, p.Timeout)
-	p.files = guard.New(p.Transport, p.Timeout)
+	p.client = guard.New(p.transport(), p.Timeout)
+	p.files = guard.New(p.transport(), p.Timeout)
+}
+
+// transport is Transport, or one that does not lead into the host's own network
+// unless BaseURL does.
+func (p *Provider) transport() http.RoundTripper {
+	if p.Transport == nil && p.baseURL() == DefaultBaseURL {
+		return guard.NewPublicTransport()
+	}
+	return p.Transport
 }
 
 func (p *Provider) rest() *guard.Client {
