@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"strings"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -57,12 +57,27 @@ func textOf(err error) string {
 		return context.DeadlineExceeded.Error()
 	case errors.Is(err, context.Canceled):
 		return context.Canceled.Error()
-	case errors.As(err, new(*v4.SigningError)):
-		return "no credentials"
+	case errors.Is(err, errCredentials):
+		return "no credentials are found"
 	case errors.As(err, &transport):
 		return transport.Err.Error()
 	}
 	return fmt.Sprintf("%T", err)
+}
+
+// errCredentials tells that no credentials could be had, which the SDK has no type
+// for.
+var errCredentials = errors.New("s3store: no credentials")
+
+// keys are credentials that tell when there are none.
+type keys struct{ aws.CredentialsProvider }
+
+func (k keys) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := k.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errCredentials, err)
+	}
+	return c, err
 }
 
 // wrap names the deed, and makes an Error of what the SDK returned.
@@ -123,7 +138,7 @@ func reasonOf(err error) error {
 	case status == http.StatusPreconditionFailed:
 		return recording.ErrExists
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, denied[code],
-		errors.As(err, new(*v4.SigningError)):
+		errors.Is(err, errCredentials):
 		return recording.ErrDenied
 	}
 	return recording.ErrUnavailable

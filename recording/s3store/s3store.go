@@ -194,6 +194,7 @@ func (s *Storage) open(ctx context.Context) (*s3.Client, error) {
 	if cfg.Region == "" {
 		cfg.Region = defaultRegion
 	}
+	cfg.Credentials = keys{cfg.Credentials}
 	s.transport = newTransport(cfg.HTTPClient)
 	client := &http.Client{
 		Transport:     s.transport,

@@ -21,8 +21,6 @@ import (
 	"github.com/switchboard-voice/switchboard/recording/recordingtest"
 )
 
-func TestMain(m *testing.M) { s3test.Main(m) }
-
 // at returns a storage in a new bucket of the server at address.
 func at(t *testing.T, address string) *Storage {
 	s := &Storage{
