@@ -14,12 +14,17 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/call/campaign"
 	"github.com/switchboard-voice/switchboard/recording"
 )
 
 // Config says what an API serves and to whom. Service and Authorize are needed.
 type Config struct {
 	Service *call.Service
+
+	// Campaigns are served below /api/campaigns. Nil: there are none. Whoever has
+	// made the Runner has it run.
+	Campaigns *campaign.Runner
 
 	// Authorize tells whose calls a request is about, or returns an error if it
 	// is about nobody's; the request is then answered with 401. It is asked

@@ -56,6 +56,9 @@ func (a *API) describe() error {
 	a.registerCarrierRecordings(api)
 	a.registerTickets(api)
 	a.registerEvents(api)
+	if a.cfg.Campaigns != nil {
+		a.registerCampaigns(api)
+	}
 
 	tidy(api.OpenAPI())
 	spec, err := json.Marshal(api.OpenAPI())

@@ -16,6 +16,9 @@ var (
 	keysFields     = fieldNames(reflect.TypeFor[keysRequest]())
 	consentFields  = fieldNames(reflect.TypeFor[consentRequest]())
 	recordFields   = fieldNames(reflect.TypeFor[recordRequest]())
+	campaignFields = fieldNames(reflect.TypeFor[campaignRequest]())
+	contactFields  = fieldNames(reflect.TypeFor[contactRequest]())
+	contactsFields = map[string]bool{"contacts": true}
 )
 
 func fieldNames(t reflect.Type) map[string]bool {

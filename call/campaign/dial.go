@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
-	"github.com/switchboard-voice/switchboard/call/dialplan"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
 
@@ -17,8 +17,9 @@ const (
 	roomPause = 5 * time.Second
 	// answerPause is how long one waits about whom DoNotCall did not answer.
 	answerPause = time.Minute
-	// hoursPause is how long one waits whom the policy finds asleep.
-	hoursPause = 15 * time.Minute
+	// policyPause is how long one waits whom the policy does not allow to be called
+	// now, if it does not say how long that lasts.
+	policyPause = 15 * time.Minute
 	// lookPause is how often a call is looked at that another process has.
 	lookPause = 5 * time.Second
 )
@@ -46,9 +47,10 @@ func (r *Runner) see(ctx context.Context, c *Campaign, w *work, k *Contact, at t
 	}()
 	var made *Attempt
 	err := contain(func() error {
-		placed, err := r.dial(ctx, c, w, k, at)
+		placed, refused, err := r.dial(ctx, c, w, k, at)
 		dialed()
 		if err != nil || placed == nil {
+			made = refused
 			return err
 		}
 		ended, err := r.end(ctx, placed)
@@ -71,61 +73,81 @@ func (r *Runner) see(ctx context.Context, c *Campaign, w *work, k *Contact, at t
 	r.settle(ctx, c, k, made)
 }
 
-// dial places the call of a contact. If it does not, k says how it goes on. An
-// error says that the call may have been placed.
-func (r *Runner) dial(ctx context.Context, c *Campaign, w *work, k *Contact, at time.Time) (*call.Call, error) {
+// dial places the call of a contact. If it does not, k or the attempt that was
+// refused says how it goes on. An error says that the call may have been placed.
+func (r *Runner) dial(ctx context.Context, c *Campaign, w *work, k *Contact, at time.Time) (*call.Call, *Attempt, error) {
 	if !sleep(ctx, time.Until(at)) {
 		k.State = Waiting
-		return nil, nil
+		return nil, nil, nil
 	}
 	if r.cfg.DoNotCall != nil {
-		switch listed, err := r.cfg.DoNotCall.Listed(ctx, c.Request.Tenant, k.Number); {
+		switch listed, err := r.cfg.DoNotCall(ctx, c.Request.Tenant, k.Number); {
 		case err != nil:
 			r.log.Warn("do-not-call list does not answer", "campaign", c.ID, "err", telephony.Mask(err.Error()))
 			r.postpone(k, answerPause)
-			return nil, nil
+			return nil, nil, nil
 		case listed:
 			k.over(Listed, "")
-			return nil, nil
+			return nil, nil, nil
 		}
 	}
 	if !w.turn.wait(ctx, c.gap()) {
 		k.State = Waiting
-		return nil, nil
+		return nil, nil, nil
 	}
 	w.gate.RLock()
 	defer w.gate.RUnlock()
 	now, err := r.store.Get(ctx, c.ID)
 	if err != nil || now.State != Running || !group(k.Zones).open(c.Hours, time.Now()) {
 		k.State = Waiting
-		return nil, nil
+		return nil, nil, nil
 	}
 	req := c.Request
 	req.To, req.Context, req.IdempotencyKey = k.Number, k.Data, c.key(k)
 	placed, err := r.cfg.Service.Place(ctx, req)
-	switch {
+	switch refusal := call.RefusalOf(err); {
 	case err == nil:
 		r.counts.placed.Add(1)
 		if k.Claims > 0 {
 			r.counts.taken.Add(1)
 		}
-		return placed, nil
-	case errors.Is(err, dialplan.ErrHours):
-		r.postpone(k, hoursPause)
+		return placed, nil, nil
+	case refusal != nil:
+		return nil, r.refusal(k, refusal), nil
 	case refused(err):
 		k.over(Refused, telephony.Mask(err.Error()))
 	case errors.Is(err, call.ErrOverloaded), errors.Is(err, call.ErrShutdown):
 		r.postpone(k, roomPause)
 	default:
-		return nil, err
+		return nil, nil, err
 	}
-	return nil, nil
+	return nil, nil, nil
+}
+
+// refusal has a contact go on whose call the policy does not allow. What could not
+// find out, or says nothing of the kind that it is, counts as an attempt that has
+// failed: so it ends, and stops the campaign if it goes on.
+func (r *Runner) refusal(k *Contact, why *call.Refusal) *Attempt {
+	switch {
+	case why.Reason == call.RefusedDoNotCall:
+		k.over(Listed, "")
+	case why.Reason == call.RefusedDestination:
+		k.over(Refused, telephony.Mask(why.Error()))
+	case why.Reason == call.RefusedOther:
+		now := time.Now()
+		return &Attempt{At: now, EndedAt: now, Outcome: Failed, Cause: "not_allowed"}
+	case why.Passes():
+		r.postpone(k, cmp.Or(why.RetryAfter, roomPause))
+	default:
+		r.postpone(k, cmp.Or(why.RetryAfter, policyPause))
+	}
+	return nil
 }
 
 // refused reports whether a service will say the same when it is asked again.
 func refused(err error) bool {
 	for _, never := range []error{
-		call.ErrNotAllowed, call.ErrInvalidRequest, call.ErrUnknownAgent, call.ErrUnknownProvider, call.ErrIdempotency, telephony.ErrInvalidNumber,
+		call.ErrInvalidRequest, call.ErrUnknownAgent, call.ErrUnknownProvider, call.ErrIdempotency, telephony.ErrInvalidNumber,
 	} {
 		if errors.Is(err, never) {
 			return true

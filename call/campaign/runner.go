@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
-	"github.com/switchboard-voice/switchboard/telephony"
 	"github.com/switchboard-voice/switchboard/telephony/numbering"
 )
 
@@ -25,13 +24,6 @@ type Placer interface {
 
 var _ Placer = (*call.Service)(nil)
 
-// DoNotCall knows who does not want to be called. It is asked right before each
-// dial, by many goroutines at once. When it fails the contact is not called, and
-// asked about again a minute later.
-type DoNotCall interface {
-	Listed(ctx context.Context, tenant string, number telephony.Number) (bool, error)
-}
-
 // Config says how a Runner works. Service is needed; all else has a default.
 type Config struct {
 	// Service places the calls. Its own store must outlive the process if that of
@@ -40,8 +32,11 @@ type Config struct {
 	Service Placer
 	// Store keeps the campaigns. Nil: in memory, lost with the process.
 	Store Store
-	// DoNotCall knows whom not to call. Nil: nobody asked not to be called.
-	DoNotCall DoNotCall
+	// DoNotCall knows whom not to call. It is asked right before each dial, by many
+	// goroutines at once; while it fails the contact is not called, and asked about
+	// again a minute later. Nil: nobody is on it, besides whom the policy of Service
+	// knows of.
+	DoNotCall call.DoNotCall
 	// Abandoned says whether the person who picked up a call that is over had nobody
 	// there, for a host whose agents are people that a call is passed on to. Nil: by
 	// when the call became active, see the outcome Abandoned.

@@ -44,7 +44,7 @@ func TestOutcomes(t *testing.T) {
 			campaign.Contact{Number: "+12025550"},                                          // no such number
 			campaign.Contact{Number: "+88213123456"},                                       // rings nobody knows where
 		)
-		w.doNotCall = listed{"+12127550999"}
+		w.doNotCall = listed{"+12127550999"}.listed
 		p := w.process(false)
 		w.add(p, campaign.Spec{ID: "one", Hours: anyTime(t), MaxAttempts: 1}, list)
 		if _, err := p.Start(t.Context(), "one"); err != nil {
@@ -118,7 +118,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 // listed are numbers not to be called.
 type listed []telephony.Number
 
-func (l listed) Listed(_ context.Context, _ string, n telephony.Number) (bool, error) {
+func (l listed) listed(_ context.Context, _ string, n telephony.Number) (bool, error) {
 	return slices.Contains(l, n), nil
 }
 
@@ -128,7 +128,7 @@ func TestDoNotCallIsAskedBeforeEachDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t, new(campaign.MemoryStore))
 		list := &moody{}
-		w.doNotCall = list
+		w.doNotCall = list.listed
 		w.Carrier.Otherwise(sim.Behavior{Outcome: sim.Busy})
 		p := w.process(false)
 		w.add(p, campaign.Spec{ID: "one", Hours: anyTime(t), PerDay: 3}, contacts(3))
@@ -163,7 +163,7 @@ func TestDoNotCallIsAskedBeforeEachDial(t *testing.T) {
 // moody is a list with everybody on it, or nobody, or that fails.
 type moody struct{ all, fails atomic.Bool }
 
-func (m *moody) Listed(context.Context, string, telephony.Number) (bool, error) {
+func (m *moody) listed(context.Context, string, telephony.Number) (bool, error) {
 	if m.fails.Load() {
 		return false, errors.New("no answer")
 	}
@@ -429,4 +429,46 @@ func TestProcessesShareACampaign(t *testing.T) {
 		}
 		t.Logf("%d dials: %v; placed %d, %d and %d, %d taken over", len(dials), counts, a.Placed, b.Placed, c.Placed, b.Taken+c.Taken)
 	})
+}
+
+// What the policy refuses goes on as the reason says.
+func TestRefusalsGoOnAsTheirReasonSays(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		refusal error
+		outcome campaign.Outcome
+		state   campaign.ContactState
+		due     time.Duration // after a minute or less
+		made    int
+	}{
+		{"a destination", &call.Refusal{Reason: call.RefusedDestination}, campaign.Refused, campaign.Over, 0, 0},
+		{"who does not want to be called", &call.Refusal{Reason: call.RefusedDoNotCall}, campaign.Listed, campaign.Over, 0, 0},
+		{"who sleeps", &call.Refusal{Reason: call.RefusedHours, RetryAfter: 5 * time.Hour}, "", campaign.Waiting, 5 * time.Hour, 0},
+		{"what is too much now", &call.Refusal{Reason: call.RefusedSpend}, "", campaign.Waiting, 15 * time.Minute, 0},
+		{"what could not find out", errors.New("no answer"), campaign.Failed, campaign.Waiting, 24 * time.Hour, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newTown(t, new(campaign.MemoryStore))
+				w.policy = call.PolicyFunc(func(context.Context, call.Leg) error { return tt.refusal })
+				p := w.process(false)
+				w.add(p, campaign.Spec{ID: "one", Hours: anyTime(t)}, contacts(1))
+				if _, err := p.Start(t.Context(), "one"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(30 * time.Second)
+				k := w.all(p, "one")[0]
+				due := time.Duration(0)
+				if !k.Due.IsZero() {
+					due = time.Until(k.Due)
+				}
+				if k.Outcome != tt.outcome || k.State != tt.state || due > tt.due || due < tt.due-time.Minute || len(k.Attempts) != tt.made {
+					t.Errorf("contact is %s, %q, due in %v, after %d attempts", k.State, k.Outcome, due, len(k.Attempts))
+				}
+				if n := len(w.dials()); n > 0 {
+					t.Errorf("%d were dialed", n)
+				}
+			})
+		})
+	}
 }

@@ -30,7 +30,8 @@ type town struct {
 	t         testing.TB
 	calls     call.Store
 	campaigns campaign.Store
-	doNotCall campaign.DoNotCall
+	doNotCall call.DoNotCall
+	policy    call.Policy
 	abandoned func(context.Context, *call.Call) (bool, error)
 	machine   int
 
@@ -69,6 +70,7 @@ func (w *town) process(again bool) *process {
 			return nil
 		})},
 		Store:    mortalCalls{w.calls, p.dead},
+		Policy:   w.policy,
 		MaxCalls: 1000,
 		Logger:   quiet,
 	})

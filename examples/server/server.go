@@ -13,6 +13,8 @@ import (
 
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/call/callhttp"
+	"github.com/switchboard-voice/switchboard/call/campaign"
+	campaignstore "github.com/switchboard-voice/switchboard/call/campaign/sqlstore"
 	"github.com/switchboard-voice/switchboard/call/sqlstore"
 	"github.com/switchboard-voice/switchboard/routing"
 	"github.com/switchboard-voice/switchboard/telephony/plivo"
@@ -35,6 +37,10 @@ type server struct {
 	api        *callhttp.API
 	recordings recordings
 	carrier    *sim.Carrier // nil if it is not among the providers
+
+	runner     *campaign.Runner
+	draining   context.Context // ends when drain begins
+	beginDrain context.CancelFunc
 }
 
 // errSettings marks errors that an operator mends in the settings.
@@ -44,6 +50,7 @@ var errSettings = errors.New("settings")
 // the end.
 func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 	s := &server{cfg: cfg, log: log}
+	s.draining, s.beginDrain = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -97,8 +104,12 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSettings, err)
 	}
+	if err := s.openCampaigns(); err != nil {
+		return nil, err
+	}
 	s.api, err = callhttp.New(callhttp.Config{
 		Service:   s.svc,
+		Campaigns: s.runner,
 		Authorize: cfg.tokens.authorize,
 		Prefix:    prefix,
 		Storages:  s.recordings.storages(),
@@ -128,6 +139,22 @@ func (s *server) openStore() (call.Store, error) {
 	}
 	s.closer = append(s.closer, store.Close)
 	return store, nil
+}
+
+// openCampaigns opens where campaigns are kept, in the same database.
+func (s *server) openCampaigns() error {
+	cfg := campaign.Config{Service: s.svc, Logger: s.log}
+	if s.cfg.database != "" {
+		store, err := campaignstore.Open(context.Background(), s.cfg.database)
+		if err != nil {
+			return err
+		}
+		s.closer = append(s.closer, store.Close)
+		cfg.Store = store
+	}
+	var err error
+	s.runner, err = campaign.New(cfg)
+	return err
 }
 
 // publicURL is how carriers reach a server that listens at addr.
@@ -287,6 +314,17 @@ func (s *server) serve(ctx context.Context) error {
 	if err := s.svc.Recover(ctx); err != nil {
 		return err
 	}
+	calling, stop := context.WithCancel(ctx)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = s.runner.Run(calling) // until it is told to stop
+	}()
+	defer func() {
+		stop()
+		<-stopped
+	}()
+	context.AfterFunc(s.draining, stop)
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -296,6 +334,7 @@ func (s *server) serve(ctx context.Context) error {
 // drain takes no new calls, and lets the live ones go on until ctx ends. Then it
 // ends serve.
 func (s *server) drain(ctx context.Context) {
+	s.beginDrain()
 	if err := s.svc.Shutdown(ctx); err != nil {
 		s.log.Warn("calls were cut off", "err", err)
 	}
