@@ -296,7 +296,7 @@ func (a *API) findCampaign(ctx context.Context, id string) (*campaign.Campaign, 
 }
 
 type contactsInput struct {
-	one
+	ID   string `path:"id" maxLength:"255"`
 	Body struct {
 		Contacts []contactRequest `json:"contacts" minItems:"1" maxItems:"1000" nullable:"false" doc:"One that cannot be refuses them all."`
 	} `nameHint:"Contacts"`
@@ -368,7 +368,7 @@ func (a *API) eraseCampaign(ctx context.Context, in *one) (*nothing, error) {
 }
 
 type resultsInput struct {
-	one
+	ID     string `path:"id" maxLength:"255"`
 	Format string `query:"format" enum:"csv,jsonl" default:"jsonl"`
 }
 
