@@ -18,16 +18,20 @@ var (
 )
 
 // worldsWanted are the faults and ends that must have happened in a few hundred
-// worlds.
-var worldsWanted = []string{
-	"create", "request", "cut", "half-open", "stall", "deaf", "second-start",
-	"callback-lost", "callback-doubled", "callback-reordered", "callback-late",
-	"mark-lost", "mark-late", "mark-doubled", "frame-lost", "frame-held",
-	"store fails", "store is slow", "store's reply is lost", "intent not stored",
-	"process dies", "drain", "hung up by the host", "batch cut short", "placed again",
-	"agent panics", "agent fails", "agent stays", "transfer", "warm transfer", "hold", "keys", "browser",
-	"ended completed", "ended failed", "ended busy", "ended no_answer", "ended canceled",
-}
+// worlds, worldsRare those of a few thousand.
+var (
+	worldsWanted = []string{
+		"create", "request", "callback-lost", "callback-doubled", "callback-reordered", "callback-late",
+		"frame-lost", "frame-held", "store fails", "store is slow", "store's reply is lost", "intent not stored",
+		"process dies", "drain", "hung up by the host", "batch cut short", "placed again",
+		"agent panics", "agent fails", "agent stays", "transfer", "warm transfer", "hold", "keys", "browser",
+		"ended completed", "ended failed", "ended busy", "ended no_answer", "ended canceled",
+	}
+	worldsRare = []string{
+		"cut", "half-open", "stall", "deaf", "second-start", "stop", "reconnect",
+		"mark-first", "mark-lost", "mark-late", "mark-doubled", "frame-gap",
+	}
+)
 
 // Whole calls on the real service, between a carrier, people, agents, a store and
 // a process that all fail: what is seen from outside keeps the rules of
@@ -68,10 +72,14 @@ func TestServiceWorlds(t *testing.T) {
 		fmt.Fprintf(&b, "%9d  %s\n", fired[what], what)
 	}
 	t.Logf("what happened:\n%s", b.String())
-	if n < 300 {
+	wanted := worldsWanted
+	switch {
+	case n < 300:
 		return
+	case n >= 5000:
+		wanted = append(wanted, worldsRare...)
 	}
-	for _, what := range worldsWanted {
+	for _, what := range wanted {
 		if fired[what] == 0 {
 			t.Errorf("it never happened: %s", what)
 		}
