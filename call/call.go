@@ -146,15 +146,31 @@ type Options struct {
 
 // Metrics are figures about one call. They are final once the call is over.
 type Metrics struct {
-	// ResponseLatency is the time from the end of the caller's speech to the
-	// first sound of the agent's reply: the median over the call.
-	ResponseLatency time.Duration `json:"response_latency,omitempty"`
-	// TranscriptionLatency is the time from the end of words to their text: the
-	// median.
-	TranscriptionLatency time.Duration `json:"transcription_latency,omitempty"`
-	// AudioQuality is how well the caller was heard, from 0 to 1: a mean opinion
-	// score by the E-model (ITU-T G.107), of which only loss is measured.
+	// ResponseLatency is the time from the end of the caller's speech to the first
+	// sound of the agent's reply leaving for the carrier: the median of the newest 64
+	// replies; only one in twenty took longer than P95. Silence that an agent sends,
+	// and its background, are no reply.
+	ResponseLatency    time.Duration `json:"response_latency,omitempty"`
+	ResponseLatencyP95 time.Duration `json:"response_latency_p95,omitempty"`
+	// ResponseHeard is the same to when the reply was heard, as far as the carrier
+	// tells: with the mean time after which it acknowledges what was played, the way
+	// back included. Zero if it has acknowledged nothing.
+	ResponseHeard    time.Duration `json:"response_heard,omitempty"`
+	ResponseHeardP95 time.Duration `json:"response_heard_p95,omitempty"`
+	// TranscriptionLatency is the time from the end of words to their final text: the
+	// median and P95, likewise.
+	TranscriptionLatency    time.Duration `json:"transcription_latency,omitempty"`
+	TranscriptionLatencyP95 time.Duration `json:"transcription_latency_p95,omitempty"`
+	// AudioQuality is how well the caller was heard, from 0 to 1, on a scale of mean
+	// opinion scores by the E-model (ITU-T G.107) with what was measured of loss,
+	// jitter, clipping, level and noise. docs/design.md says how.
 	AudioQuality float64 `json:"audio_quality"`
+	// SpeechLevel and NoiseLevel are how loud the caller's speech and pauses are, in
+	// dBov (below the loudest square wave), 0 if there was too little of them. Clipped
+	// is how much of the speech was at the limit, from 0 to 1.
+	SpeechLevel float64 `json:"speech_level,omitempty"`
+	NoiseLevel  float64 `json:"noise_level,omitempty"`
+	Clipped     float64 `json:"clipped,omitempty"`
 	// SpeakerChanges counts how often the other party began to speak.
 	SpeakerChanges int `json:"speaker_changes"`
 	// Interruptions counts how often the caller cut the agent off, FalseAlarms
@@ -165,11 +181,15 @@ type Metrics struct {
 	ReactionLatency time.Duration `json:"reaction_latency,omitempty"`
 	CallerTalk      time.Duration `json:"caller_talk"`
 	AgentTalk       time.Duration `json:"agent_talk"`
-	FramesIn        int64         `json:"frames_in"`
-	FramesOut       int64         `json:"frames_out"`
-	FramesLost      int64         `json:"frames_lost"` // inbound, filled with silence
-	Jitter          time.Duration `json:"jitter"`      // inbound, RFC 3550
-	Keys            int           `json:"keys"`
+	// Silence is for how long neither spoke, Crosstalk for how long both did, holds
+	// left out. They are right to a packet or two at each change.
+	Silence    time.Duration `json:"silence"`
+	Crosstalk  time.Duration `json:"crosstalk"`
+	FramesIn   int64         `json:"frames_in"`
+	FramesOut  int64         `json:"frames_out"`
+	FramesLost int64         `json:"frames_lost"` // inbound, filled with silence
+	Jitter     time.Duration `json:"jitter"`      // inbound, RFC 3550
+	Keys       int           `json:"keys"`
 	// Unread is how much of the caller's sound an agent with a Line lost because
 	// it did not keep up.
 	Unread time.Duration `json:"unread,omitempty"`

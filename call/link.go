@@ -144,6 +144,7 @@ func (k *link) stats() stream.Stats {
 	st.FramesOut += k.past.FramesOut
 	st.SamplesIn += k.past.SamplesIn
 	st.FilledSamples += k.past.FilledSamples
+	st.Gaps += k.past.Gaps
 	st.Jitter = max(st.Jitter, k.past.Jitter)
 	return st
 }

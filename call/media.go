@@ -162,9 +162,9 @@ func (m *media) write(f *audio.Frame) {
 	case f.Track == audio.Inbound:
 		m.hear(f)
 	default:
-		m.figures.agentSpoke(f)
 		m.agentAt.Store(int64(f.At + f.Duration()))
 		if isSound(f.PCM) && !s.player.inBackground() {
+			m.figures.agentSpoke(f)
 			m.answerAt.Store(int64(f.At + f.Duration()))
 		}
 	}
@@ -196,6 +196,7 @@ func (m *media) hear(f *audio.Frame) {
 	}
 	now := f.At + f.Duration()
 	speaking := m.detector.Speaking()
+	m.figures.passed(f, speaking)
 	m.act(m.interrupter.listen(hears{
 		speaking: speaking,
 		since:    m.speechSince,

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
-	"github.com/switchboard-voice/switchboard/stream"
 )
 
 // figures are gathered while a call goes on, by the goroutine that reads its
@@ -19,6 +18,9 @@ type figures struct {
 	agentTalk           time.Duration
 	callerSince         time.Duration
 	callerSpeaks        bool
+	agentUntil          time.Duration // the end of the agent's last sound
+	silence, crosstalk  time.Duration
+	sound               reception
 
 	// awaiting is when the caller ended, while the agent's reply is awaited.
 	awaiting  time.Duration
@@ -38,14 +40,20 @@ func (l *latencies) add(d time.Duration) {
 	l.n++
 }
 
-func (l *latencies) median() time.Duration {
+// percentiles are the median, and what only one in twenty is above.
+func (l *latencies) percentiles() (p50, p95 time.Duration) {
 	if l.n == 0 {
-		return 0
+		return 0, 0
 	}
 	sorted := l.ring
 	d := sorted[:min(l.n, maxLatencies)]
 	slices.Sort(d)
-	return d[len(d)/2]
+	return d[len(d)/2], d[len(d)*95/100]
+}
+
+func (l *latencies) median() time.Duration {
+	p50, _ := l.percentiles()
+	return p50
 }
 
 type party uint8
@@ -78,12 +86,28 @@ func (f *figures) callerEnded(at time.Duration) {
 	f.awaiting, f.awaits = at, true
 }
 
+// agentSpoke takes a frame that the caller has heard and that is not silent.
 func (f *figures) agentSpoke(frame *audio.Frame) {
 	f.agentTalk += frame.Duration()
+	f.agentUntil = frame.At + frame.Duration()
 	f.turn(agent)
 	if f.awaits && frame.At >= f.awaiting {
 		f.responses.add(frame.At - f.awaiting)
 		f.awaits = false
+	}
+}
+
+// passed takes a frame of the caller's and adds its time to what it belongs to.
+func (f *figures) passed(frame *audio.Frame, speaking bool) {
+	talks := frame.At < f.agentUntil
+	switch {
+	case !speaking && !talks:
+		f.silence += frame.Duration()
+	case speaking && talks:
+		f.crosstalk += frame.Duration()
+	}
+	if !frame.Filled {
+		f.sound.add(frame.PCM, speaking)
 	}
 }
 
@@ -97,10 +121,21 @@ func (s *Session) metrics() Metrics {
 		f.callerEnded(s.length())
 	}
 	st := s.link.Load().stats()
-	return Metrics{
-		ResponseLatency: f.responses.median(),
+	response, responseMost := f.responses.percentiles()
+	words, wordsMost := s.notes.latency()
+	m := Metrics{
+		ResponseLatency:         response,
+		ResponseLatencyP95:      responseMost,
+		TranscriptionLatency:    words,
+		TranscriptionLatencyP95: wordsMost,
+
 		ReactionLatency: f.reactions.median(),
-		AudioQuality:    quality(st),
+		AudioQuality:    f.sound.damage(st).quality(),
+		SpeechLevel:     f.sound.speechLevel(),
+		NoiseLevel:      f.sound.noiseLevel(),
+		Clipped:         f.sound.clippedShare(),
+		Silence:         f.silence,
+		Crosstalk:       f.crosstalk,
 		SpeakerChanges:  f.changes,
 		Interruptions:   f.interruptions,
 		FalseAlarms:     f.falseAlarms,
@@ -113,37 +148,10 @@ func (s *Session) metrics() Metrics {
 		Keys:            f.keys,
 		Unread:          audio.Duration(int(s.inbox.lost()), s.format.Rate),
 	}
+	if f.responses.n > 0 && st.MarksAcked > 0 {
+		m.ResponseHeard, m.ResponseHeardP95 = response+st.AckDelay, responseMost+st.AckDelay
+	}
+	return m
 }
 
 const frameLength = 20 * time.Millisecond
-
-// quality estimates how well the caller's sound arrived, from 0 to 1.
-//
-// It is the E-model of ITU-T G.107 with all but packet loss at its defaults:
-// R = 93.2 - Ie,eff, where Ie,eff = 95 Ppl / (Ppl + Bpl), with Bpl = 4.3 for
-// G.711 without concealment (ITU-T G.113, Appendix I). R is turned into a mean
-// opinion score as in G.107 Annex B, and that from 1 .. 4.41 into 0 .. 1.
-func quality(st stream.Stats) float64 {
-	total := st.SamplesIn + st.FilledSamples
-	if total == 0 {
-		return 0
-	}
-	const (
-		best = 93.2
-		bpl  = 4.3
-	)
-	loss := 100 * float64(st.FilledSamples) / float64(total) // per cent
-	r := best - 95*loss/(loss+bpl)
-	return max(0, min(1, (opinion(r)-1)/(opinion(best)-1)))
-}
-
-// opinion is the mean opinion score for a rating, from 1 to 4.5.
-func opinion(r float64) float64 {
-	switch {
-	case r <= 0:
-		return 1
-	case r >= 100:
-		return 4.5
-	}
-	return 1 + 0.035*r + r*(r-60)*(100-r)*7e-6
-}

@@ -91,6 +91,14 @@ func (n *notes) hear(seg transcript.Segment) {
 	n.add(note{seg, true})
 }
 
+// latency is how long it took until words were known: the median, and what only
+// one in twenty took longer than.
+func (n *notes) latency() (p50, p95 time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.latencies.percentiles()
+}
+
 func (n *notes) add(a note) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

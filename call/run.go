@@ -174,9 +174,9 @@ func (l *live) run() {
 		}
 	}
 	l.svc.counts.ended[l.life.State].Add(1)
+	l.svc.chores.add(l) // before Wait returns, so that Stats tells of it
 	l.close()
 	l.tasks.Wait()
-	l.svc.chores.add(l)
 }
 
 // take applies one input and does what follows from it.

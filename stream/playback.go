@@ -275,6 +275,7 @@ func (l *ledger) ack(number uint32, now time.Duration) {
 		return
 	}
 	l.stats.MarksAcked++
+	l.stats.AckDelay += (max(0, now-l.marks[i].due) - l.stats.AckDelay) / time.Duration(l.stats.MarksAcked)
 	l.advance(now)
 	pos := l.marks[i].pos
 	// Of what came before it, all has been played: lost acknowledgements

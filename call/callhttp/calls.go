@@ -26,10 +26,7 @@ func (a *API) registerCalls(api huma.API) {
 		http.MethodGet, "/api/calls/{id}", "get-call", "All about a call", http.StatusOK,
 		[]Problem{callNotFound},
 	}, a.get)
-	register(api, route{
-		http.MethodGet, "/api/calls/{id}/transcript", "get-transcript", "What was said on a call", http.StatusOK,
-		[]Problem{callNotFound},
-	}, a.transcript)
+	a.registerTranscript(api)
 	register(api, route{
 		http.MethodGet, "/api/calls/{id}/recording", "get-recording", "Where the recording of a call can be fetched", http.StatusOK,
 		[]Problem{callNotFound, noRecording},
@@ -288,24 +285,6 @@ func (a *API) get(ctx context.Context, in *one) (*getOutput, error) {
 		return nil, a.problem(ctx, err)
 	}
 	return &getOutput{Body: body}, nil
-}
-
-type transcriptOutput struct {
-	Body struct {
-		CallID     string    `json:"call_id"`
-		Transcript []segment `json:"transcript"`
-	} `nameHint:"Transcript"`
-}
-
-func (a *API) transcript(ctx context.Context, in *one) (*transcriptOutput, error) {
-	c, err := a.find(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := &transcriptOutput{}
-	out.Body.CallID = c.ID
-	out.Body.Transcript = segments(c.Transcript)
-	return out, nil
 }
 
 type recordingOutput struct{ Body recorded }

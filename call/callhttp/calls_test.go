@@ -279,7 +279,9 @@ const finishedJSON = `{
 	"metrics": {
 		"transcription_latency_ms": 2000, "response_latency_ms": 1.5, "audio_quality": 0.5, "speaker_changes": 3,
 		"interruptions": 1, "caller_talk_seconds": 2.5, "agent_talk_seconds": 0, "frames_in": 600, "frames_out": 0,
-		"frames_lost": 0, "jitter_ms": 0, "keys": 0}}`
+		"frames_lost": 0, "jitter_ms": 0, "keys": 0, "transcription_latency_p95_ms": 0, "response_latency_p95_ms": 0,
+		"response_heard_ms": 0, "response_heard_p95_ms": 0, "speech_level_dbov": 0, "noise_level_dbov": 0, "clipped": 0,
+		"silence_seconds": 0, "crosstalk_seconds": 0}}`
 
 func TestCallInFull(t *testing.T) {
 	b := setup(t, nil)

@@ -56,19 +56,20 @@ and reset, which tells a client that it has missed some.`
 
 // event is the data of one server-sent event.
 type event struct {
-	ID        string            `json:"id"`
-	CallID    string            `json:"call_id,omitempty"`
-	Seq       int64             `json:"seq,omitempty"` // within the call, from 1 without gaps
-	Type      string            `json:"type"`
-	At        time.Time         `json:"at,omitzero"`
-	Status    string            `json:"status,omitempty"` // of state events
-	EndReason string            `json:"end_reason,omitempty"`
-	Detail    string            `json:"detail,omitempty"`
-	Segment   *eventSegment     `json:"segment,omitempty"`
-	Key       string            `json:"key,omitempty"`
-	Name      string            `json:"name,omitempty"`
-	Data      map[string]string `json:"data,omitempty"`
-	Metrics   *metrics          `json:"metrics,omitempty"` // of the last event of a call
+	ID        string             `json:"id"`
+	CallID    string             `json:"call_id,omitempty"`
+	Seq       int64              `json:"seq,omitempty"` // within the call, from 1 without gaps
+	Type      string             `json:"type"`
+	At        time.Time          `json:"at,omitzero"`
+	Status    string             `json:"status,omitempty"` // of state events
+	EndReason string             `json:"end_reason,omitempty"`
+	Detail    string             `json:"detail,omitempty"`
+	Segment   *eventSegment      `json:"segment,omitempty"`
+	Key       string             `json:"key,omitempty"`
+	Name      string             `json:"name,omitempty"`
+	Data      map[string]string  `json:"data,omitempty"`
+	Figures   map[string]float64 `json:"figures,omitempty"`
+	Metrics   *metrics           `json:"metrics,omitempty"` // of the last event of a call
 }
 
 type eventSegment struct {
@@ -93,6 +94,7 @@ func (a *API) event(ctx context.Context, id string, e call.Event) event {
 		Key:       e.Key,
 		Name:      e.Name,
 		Data:      e.Data,
+		Figures:   e.Figures,
 	}
 	if e.Segment != nil {
 		v.Segment = &eventSegment{ID: e.Segment.ID, segment: newSegment(*e.Segment), Final: e.Segment.Final}
@@ -264,7 +266,7 @@ func (f *follower) catchUp(ctx context.Context, before int64) error {
 func (f *follower) send(ctx context.Context, e call.Event) {
 	f.out.send(f.api.event(ctx, strconv.FormatInt(e.Seq, 10), e))
 	f.seen = e.Seq
-	f.over = e.Type == call.EventState && e.State.Terminal()
+	f.over = f.over || e.Type == call.EventState && e.State.Terminal() // others may follow
 }
 
 // stream answers with a stream of events, which follow sends.

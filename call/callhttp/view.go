@@ -68,12 +68,15 @@ func summarize(c *call.Call) Summary {
 // detail is all that is known of a call.
 type detail struct {
 	Summary
-	Transcript   []segment `json:"transcript"`
-	RecordingURL *string   `json:"recording_url" doc:"Plays without a token, for a short while; null if there is none."`
-	AnsweredBy   string    `json:"answered_by,omitempty" doc:"Who picked up, where machine detection was asked for or a beep was heard."`
-	Machine      string    `json:"machine,omitempty" doc:"What became of a call that a machine had picked up: message_left, message_uncertain (there was no beep), message_cut or hung_up."`
-	Route        string    `json:"route,omitempty" doc:"Why this agent has an inbound call."`
-	Metrics      metrics   `json:"metrics"`
+	Transcript       []segment `json:"transcript"`
+	TranscriptSource string    `json:"transcript_source,omitempty" enum:"live,recording,degraded" doc:"Where the recognised words come from; degraded: some are missing, or may be."`
+	TranscriptDetail string    `json:"transcript_detail,omitempty" doc:"What went wrong with the transcription."`
+	RecordingURL     *string   `json:"recording_url" doc:"Plays without a token, for a short while; null if there is none."`
+	AnsweredBy       string    `json:"answered_by,omitempty" doc:"Who picked up, where machine detection was asked for or a beep was heard."`
+	Machine          string    `json:"machine,omitempty" doc:"What became of a call that a machine had picked up: message_left, message_uncertain (there was no beep), message_cut or hung_up."`
+	Route            string    `json:"route,omitempty" doc:"Why this agent has an inbound call."`
+	Metrics          metrics   `json:"metrics"`
+	Analysis         *analysis `json:"analysis,omitempty" doc:"What was found out about the call after its end."`
 
 	CarrierRecordings []carrierRecording `json:"carrier_recordings,omitempty" doc:"Those that the carrier was told to make."`
 }
@@ -84,13 +87,16 @@ func (a *API) detail(ctx context.Context, c *call.Call) (*detail, error) {
 		a.log.Warn("address of a recording not known", "call", c.ID, "err", err)
 	}
 	return &detail{
-		Summary:      summarize(c),
-		Transcript:   segments(c.Transcript),
-		RecordingURL: orNull(url),
-		AnsweredBy:   string(c.AnsweredBy),
-		Machine:      string(c.Machine),
-		Route:        c.Route,
-		Metrics:      measure(&c.Metrics),
+		Summary:          summarize(c),
+		Transcript:       segments(c.Transcript),
+		TranscriptSource: string(c.TranscriptSource),
+		TranscriptDetail: c.TranscriptDetail,
+		RecordingURL:     orNull(url),
+		AnsweredBy:       string(c.AnsweredBy),
+		Machine:          string(c.Machine),
+		Route:            c.Route,
+		Metrics:          measure(&c.Metrics),
+		Analysis:         newAnalysis(c.Analysis),
 
 		CarrierRecordings: carrierRecordings(c.CarrierRecordings),
 	}, nil
@@ -121,37 +127,70 @@ func (a *API) recordingURL(ctx context.Context, c *call.Call) (string, error) {
 	return "", nil
 }
 
+// analysis is call.Analysis.
+type analysis struct {
+	Figures map[string]float64 `json:"figures,omitempty"`
+	Labels  map[string]string  `json:"labels,omitempty"`
+}
+
+func newAnalysis(a *call.Analysis) *analysis {
+	if a == nil {
+		return nil
+	}
+	return &analysis{Figures: a.Figures, Labels: a.Labels}
+}
+
 type metrics struct {
-	TranscriptionLatency float64  `json:"transcription_latency_ms"`
-	ResponseLatency      float64  `json:"response_latency_ms"`
-	AudioQuality         float64  `json:"audio_quality" doc:"From 0 to 1."`
-	SpeakerChanges       int      `json:"speaker_changes"`
-	Interruptions        int      `json:"interruptions"`
-	CallerTalk           float64  `json:"caller_talk_seconds"`
-	AgentTalk            float64  `json:"agent_talk_seconds"`
-	FramesIn             int64    `json:"frames_in"`
-	FramesOut            int64    `json:"frames_out"`
-	FramesLost           int64    `json:"frames_lost"`
-	Jitter               float64  `json:"jitter_ms"`
-	Keys                 int      `json:"keys"`
-	Leftover             []string `json:"leftover,omitempty" doc:"Steps of the cleanup that failed."`
+	TranscriptionLatency    float64            `json:"transcription_latency_ms" doc:"From the end of words to their final text: the median."`
+	TranscriptionLatencyP95 float64            `json:"transcription_latency_p95_ms"`
+	ResponseLatency         float64            `json:"response_latency_ms" doc:"From the end of the caller's speech to the agent's first sound leaving: the median."`
+	ResponseLatencyP95      float64            `json:"response_latency_p95_ms"`
+	ResponseHeard           float64            `json:"response_heard_ms" doc:"The same until it was heard, as far as the carrier tells; 0 if it does not."`
+	ResponseHeardP95        float64            `json:"response_heard_p95_ms"`
+	AudioQuality            float64            `json:"audio_quality" doc:"From 0 to 1, by the E-model of ITU-T G.107."`
+	SpeechLevel             float64            `json:"speech_level_dbov" doc:"Of the caller; 0 if it is not known."`
+	NoiseLevel              float64            `json:"noise_level_dbov" doc:"Likewise, in pauses."`
+	Clipped                 float64            `json:"clipped" doc:"Share of the caller's speech at the limit, from 0 to 1."`
+	Silence                 float64            `json:"silence_seconds" doc:"Neither spoke."`
+	Crosstalk               float64            `json:"crosstalk_seconds" doc:"Both spoke."`
+	Figures                 map[string]float64 `json:"figures,omitempty" doc:"What the agent reported."`
+	SpeakerChanges          int                `json:"speaker_changes"`
+	Interruptions           int                `json:"interruptions"`
+	CallerTalk              float64            `json:"caller_talk_seconds"`
+	AgentTalk               float64            `json:"agent_talk_seconds"`
+	FramesIn                int64              `json:"frames_in"`
+	FramesOut               int64              `json:"frames_out"`
+	FramesLost              int64              `json:"frames_lost"`
+	Jitter                  float64            `json:"jitter_ms"`
+	Keys                    int                `json:"keys"`
+	Leftover                []string           `json:"leftover,omitempty" doc:"Steps of the cleanup that failed."`
 }
 
 func measure(m *call.Metrics) metrics {
 	return metrics{
-		TranscriptionLatency: milliseconds(m.TranscriptionLatency),
-		ResponseLatency:      milliseconds(m.ResponseLatency),
-		AudioQuality:         m.AudioQuality,
-		SpeakerChanges:       m.SpeakerChanges,
-		Interruptions:        m.Interruptions,
-		CallerTalk:           m.CallerTalk.Seconds(),
-		AgentTalk:            m.AgentTalk.Seconds(),
-		FramesIn:             m.FramesIn,
-		FramesOut:            m.FramesOut,
-		FramesLost:           m.FramesLost,
-		Jitter:               milliseconds(m.Jitter),
-		Keys:                 m.Keys,
-		Leftover:             m.Leftover,
+		TranscriptionLatency:    milliseconds(m.TranscriptionLatency),
+		TranscriptionLatencyP95: milliseconds(m.TranscriptionLatencyP95),
+		ResponseLatency:         milliseconds(m.ResponseLatency),
+		ResponseLatencyP95:      milliseconds(m.ResponseLatencyP95),
+		ResponseHeard:           milliseconds(m.ResponseHeard),
+		ResponseHeardP95:        milliseconds(m.ResponseHeardP95),
+		SpeechLevel:             m.SpeechLevel,
+		NoiseLevel:              m.NoiseLevel,
+		Clipped:                 m.Clipped,
+		Silence:                 m.Silence.Seconds(),
+		Crosstalk:               m.Crosstalk.Seconds(),
+		Figures:                 m.Figures,
+		AudioQuality:            m.AudioQuality,
+		SpeakerChanges:          m.SpeakerChanges,
+		Interruptions:           m.Interruptions,
+		CallerTalk:              m.CallerTalk.Seconds(),
+		AgentTalk:               m.AgentTalk.Seconds(),
+		FramesIn:                m.FramesIn,
+		FramesOut:               m.FramesOut,
+		FramesLost:              m.FramesLost,
+		Jitter:                  milliseconds(m.Jitter),
+		Keys:                    m.Keys,
+		Leftover:                m.Leftover,
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/switchboard-voice/switchboard/telephony/plivo"
 	"github.com/switchboard-voice/switchboard/telephony/sim"
 	"github.com/switchboard-voice/switchboard/telephony/twilio"
+	"github.com/switchboard-voice/switchboard/transcript"
 )
 
 // server is everything that runs: the service, its API and, if it is simulated,
@@ -81,6 +82,10 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 	if err := s.openRecordings(); err != nil {
 		return nil, err
 	}
+	transcriber, retranscriber, err := s.transcribers()
+	if err != nil {
+		return nil, err
+	}
 	s.svc, err = call.New(call.Config{
 		PublicURL: s.url,
 		Providers: providers,
@@ -91,6 +96,11 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 		Router:               routing.Always(cfg.defaultAgent),
 		Recorder:             s.recordings.recorder(),
 		RecordInbound:        cfg.defaultAgent == "receptionist", // who says so
+		Transcriber:          transcriber,
+		TranscribeInbound:    transcriber != nil,
+		Retranscriber:        retranscriber,
+		Redactor:             transcript.Personal{},
+		ShowKeys:             true, // of the receptionist's menu
 		Store:                store,
 		Policy:               call.Destinations{AllowPrefixes: cfg.dialAllow},
 		MaxCalls:             cfg.maxCalls,

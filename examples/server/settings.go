@@ -34,6 +34,7 @@ type settings struct {
 	recordings     string           // a directory
 	bucket         *s3store.Storage // where calls are recorded instead; nil: nowhere else
 	spool          string           // the directory on the way there
+	transcription  transcription
 	defaultAgent   string
 	maxCalls       int
 	callsPerSecond float64
@@ -57,7 +58,9 @@ type setting struct {
 
 func (s setting) flag() string { return strings.ReplaceAll(strings.ToLower(s.name), "_", "-") }
 
-var table = []setting{
+var table = slices.Concat(generalTable, transcriptionTable)
+
+var generalTable = []setting{
 	{"LISTEN_ADDR", "127.0.0.1:8010", "where HTTP and WebSocket are served", func(s *settings, v string) error {
 		s.listenAddr = v
 		_, port, err := net.SplitHostPort(v)
@@ -199,7 +202,7 @@ var table = []setting{
 
 // notHere are settings of features that this build does not have. Whoever sets
 // one counts on it.
-var notHere = []string{"TRANSCRIBER", "ROUTES", "DEEPGRAM_URL", "GOOGLE_SPEECH_ENDPOINT", "OPENAI_BASE_URL"}
+var notHere = []string{"ROUTES"}
 
 func notInThisBuild(value string) error {
 	return fmt.Errorf("%q is not available in this build", value)
@@ -262,6 +265,9 @@ func (s *settings) check() error {
 		if err := p.Validate(); err != nil {
 			return fmt.Errorf("PROVIDERS: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
+	}
+	if err := s.transcription.check(); err != nil {
+		return fmt.Errorf("TRANSCRIBER: %w", err)
 	}
 	if s.insecureStream && !onLoopback(s.listenAddr) {
 		return errors.New("ALLOW_INSECURE_STREAMS: LISTEN_ADDR is not a loopback address")

@@ -52,7 +52,7 @@ func TestSettings(t *testing.T) {
 			s.silence, s.transferTo = 45*time.Second, "+12025550142"
 		}},
 		{"insecure streams on loopback", nil, []string{"ALLOW_INSECURE_STREAMS", "true"}, func(s *settings) { s.insecureStream = true }},
-		{"keys of other programs do not matter", nil, []string{"OPENAI_API_KEY", "sk-1"}, func(*settings) {}},
+		{"keys of other programs do not matter", nil, []string{"HOME", "/root", "AWS_REGION", "nowhere"}, func(*settings) {}},
 		{"Twilio with a token before", nil, []string{"PROVIDERS", "twilio,sim", "TWILIO_ACCOUNT_SID", account, "TWILIO_AUTH_TOKEN", "new, old"}, func(s *settings) {
 			s.providers = []string{"twilio", "sim"}
 			s.twilio.AccountSID, s.twilio.AuthToken = account, "new"
@@ -75,6 +75,7 @@ func TestSettings(t *testing.T) {
 			want := standard()
 			tt.change(want)
 			want.twilio.BaseURL = "https://api.twilio.com"
+			want.transcription.deepgram.BaseURL, want.transcription.openai.BaseURL = "wss://api.deepgram.com", "https://api.openai.com/v1"
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("settings %+v, want %+v", got, want)
 			}
@@ -116,7 +117,9 @@ func TestWrongSettingsAreRefusedInOneLine(t *testing.T) {
 		{"database that is none", nil, []string{"DATABASE_URL", "mysql:one-secret"}, "DATABASE_URL"},
 		{"database of another build", nil, []string{"DATABASE_URL", "postgres://me:one-secret@db/calls"}, `DATABASE_URL: "postgres" is not available in this build`},
 		{"recordings nowhere", nil, []string{"RECORDING_URL", "ftp://one-secret"}, "RECORDING_URL"},
-		{"transcriber of another build", nil, []string{"TRANSCRIBER", "deepgram"}, `TRANSCRIBER: "deepgram" is not available in this build`},
+		{"unknown transcriber", nil, []string{"TRANSCRIBER", "whisper"}, `TRANSCRIBER: "whisper" is not deepgram, google or openai`},
+		{"transcriber without its key", nil, []string{"TRANSCRIBER", "deepgram"}, `TRANSCRIBER: deepgram: `},
+		{"transcriber of OpenAI without its key", nil, []string{"TRANSCRIBER", "openai"}, `TRANSCRIBER: OPENAI_API_KEY is not set`},
 		{"routes of another build", []string{"-routes=routes.json"}, nil, `ROUTES: "routes.json" is not available in this build`},
 		{"agent that is none", nil, []string{"DEFAULT_AGENT", "parrot"}, `DEFAULT_AGENT: "parrot"`},
 		{"agent of another build", nil, []string{"DEFAULT_AGENT", "realtime"}, `DEFAULT_AGENT: "realtime" is not available in this build`},
