@@ -74,6 +74,9 @@ func (s *Service) invite(ctx context.Context, inv Invitation) (Ticket, error) {
 // serveBrowser admits a browser that shows a ticket.
 func (s *Service) serveBrowser(w http.ResponseWriter, r *http.Request) {
 	protocol, ticket := shownTicket(r)
+	if s.passSocket(w, r, ticket) {
+		return
+	}
 	l := s.tokens.take(ticket, time.Now())
 	if l == nil || l.carrier() != (browser{}) {
 		s.counts.streamsRefused.Add(1)

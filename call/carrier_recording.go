@@ -19,18 +19,14 @@ import (
 // returns the carrier's id for the recording. The error wraps
 // errors.ErrUnsupported if the carrier cannot.
 func (s *Service) StartCarrierRecording(ctx context.Context, id string, r telephony.RecordRequest) (string, error) {
-	recordingID, err := s.startCarrierRecording(ctx, id, r)
+	did, err := s.order(ctx, order{Deed: deedStartRecording, Call: id, Record: &r})
 	if err != nil {
 		return "", fmt.Errorf("call: carrier recording: %w", err)
 	}
-	return recordingID, nil
+	return did.RecordingID, nil
 }
 
-func (s *Service) startCarrierRecording(ctx context.Context, id string, r telephony.RecordRequest) (string, error) {
-	l := s.find(id)
-	if l == nil {
-		return "", ErrEnded
-	}
+func (s *Service) startCarrierRecording(ctx context.Context, l *live, r telephony.RecordRequest) (string, error) {
 	recorder, ok := l.carrier().(telephony.CallRecorder)
 	if !ok {
 		return "", errors.ErrUnsupported
@@ -45,7 +41,7 @@ func (s *Service) startCarrierRecording(ctx context.Context, id string, r teleph
 		return "", err
 	}
 	report := telephony.RecordingReport{ID: recordingID, Status: telephony.RecordingInProgress}
-	return recordingID, s.noteRecording(ctx, id, report)
+	return recordingID, s.noteRecording(ctx, l.id, report)
 }
 
 // PauseCarrierRecording leaves out what follows, with silence in its place.
@@ -88,6 +84,14 @@ func (s *Service) DeleteCarrierRecording(ctx context.Context, id, recordingID st
 	if err != nil {
 		return err
 	}
+	if _, err = s.order(ctx, order{Deed: deedForgetRecording, Call: id, RecordingID: recordingID}); err != nil {
+		return fmt.Errorf("call: carrier recording: %w", err)
+	}
+	return nil
+}
+
+// forgetRecording takes a recording that the carrier has deleted off the record.
+func (s *Service) forgetRecording(ctx context.Context, id, recordingID string) error {
 	return s.amend(ctx, id, func(c *Call) *Event {
 		c.CarrierRecordings = slices.DeleteFunc(c.CarrierRecordings, func(r telephony.RecordingReport) bool { return r.ID == recordingID })
 		return &Event{Type: EventCarrierRecording, Name: recordingID, Detail: "deleted"}
@@ -190,6 +194,7 @@ func (s *Service) amend(ctx context.Context, id string, change func(c *Call) *Ev
 		}
 		c.Events++
 		c.Version++
+		c.Owner = s.owner()
 		e.CallID, e.Tenant, e.Seq, e.At, e.State = c.ID, c.Tenant, c.Events, time.Now(), c.State
 		err = s.do(ctx, storeTimeout, func(ctx context.Context) error { return s.cfg.Store.Update(ctx, c, []Event{*e}) })
 		if err == nil {

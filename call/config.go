@@ -95,6 +95,8 @@ type Config struct {
 
 	// Store keeps the records. Nil: in memory, lost with the process.
 	Store Store
+	// Cluster makes the service one of several that share Store.
+	Cluster Cluster
 	// Policy is asked before anything is dialed. Nil: Destinations{}, which
 	// allows ordinary numbers.
 	Policy Policy
@@ -237,6 +239,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Store == nil {
 		c.Store = NewMemoryStore()
+	}
+	if c.Cluster != (Cluster{}) {
+		if c.Cluster, err = c.Cluster.withDefaults(c.Store); err != nil {
+			return c, err
+		}
 	}
 	if c.Policy == nil {
 		c.Policy = Destinations{}

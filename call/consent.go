@@ -26,12 +26,8 @@ func (s *Session) Consent(agrees bool) error {
 }
 
 // Consent is Session.Consent.
-func (s *Service) Consent(_ context.Context, id string, agrees bool) error {
-	session, err := s.session(id)
-	if err == nil {
-		err = session.consented(agrees)
-	}
-	if err != nil {
+func (s *Service) Consent(ctx context.Context, id string, agrees bool) error {
+	if _, err := s.order(ctx, order{Deed: deedConsent, Call: id, Agrees: agrees}); err != nil {
 		return fmt.Errorf("call: consent: %w", err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -55,6 +56,10 @@ func (l *live) dialCarrier() (leg string, err error) {
 		}
 		// The request is not cut off when the call is given up: its reply brings
 		// the id to hang up by.
+		if why := l.ours(l.ctx); why != nil { // it may have waited long for its turn
+			err = notSent(carrier, why)
+			return err
+		}
 		leg, err = within(context.WithoutCancel(l.ctx), l.svc, requestTimeout, func(ctx context.Context) (string, error) {
 			return carrier.Dial(ctx, req)
 		}, func(leg string) { l.tell(input{kind: inDialed, leg: leg}) })
@@ -176,6 +181,9 @@ func (l *live) hangup() {
 				return
 			}
 		}
+		if errors.Is(l.ours(context.WithoutCancel(l.ctx)), ErrEnded) {
+			return // another replica has the call
+		}
 		err = l.svc.do(context.WithoutCancel(l.ctx), requestTimeout, func(ctx context.Context) error {
 			return l.carrier().Hangup(ctx, leg)
 		})
@@ -242,12 +250,36 @@ func (l *live) hasRival() bool {
 		if other == l {
 			continue
 		}
-		o := other.snapshot()
-		if o.Provider == c.Provider && o.From == c.From && o.To == c.To && o.Direction == c.Direction && o.ProviderCallID == "" {
+		if rivals(c, other.snapshot()) {
 			return true
 		}
 	}
-	return false
+	return l.svc.cluster != nil && l.hasRivalElsewhere(c)
+}
+
+// rivals reports whether two calls of ours could each be the one that a carrier
+// tells of.
+func rivals(c, o *Call) bool {
+	return o.Provider == c.Provider && o.From == c.From && o.To == c.To && o.Direction == c.Direction && o.ProviderCallID == ""
+}
+
+// hasRivalElsewhere looks among the calls of other replicas. It reports true if it
+// cannot.
+func (l *live) hasRivalElsewhere(c *Call) bool {
+	f := Filter{States: liveStates, Provider: c.Provider, NotOwnedBy: []string{l.svc.cluster.name}, Limit: 1000}
+	for {
+		page, err := within(context.WithoutCancel(l.ctx), l.svc, storeTimeout, func(ctx context.Context) ([]*Call, error) {
+			return l.svc.cfg.Store.List(ctx, f)
+		}, nil)
+		if err != nil || slices.ContainsFunc(page, func(o *Call) bool { return rivals(c, o) }) {
+			return true
+		}
+		if len(page) < f.Max() {
+			return false
+		}
+		at := PositionOf(page[len(page)-1])
+		f.Before = &at
+	}
 }
 
 // unclaimed reports whether no other call of ours has the carrier's id.

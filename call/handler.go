@@ -39,10 +39,11 @@ const (
 //	webhook/{provider}/stream/{id}   how the media stream goes on
 //	ws/stream/{token}                the media stream itself
 //	ws/stream                        a browser's, with a Ticket
+//	replica/{word}                   what another replica wants: see Cluster
 //
 // It serves these paths with the path of PublicURL before them and without, so
 // that a proxy may strip it. Anything else is 404. What is not signed by the
-// carrier, or has no token, changes nothing.
+// carrier or another replica, or has no token, changes nothing.
 func (s *Service) Handler() http.Handler {
 	u, err := url.Parse(s.cfg.PublicURL)
 	if err != nil {
@@ -65,6 +66,8 @@ func (s *Service) Handler() http.Handler {
 			s.serveStream(w, r, part[2])
 		case len(part) == 4 && part[0] == "ws" && part[1] == "stream" && s.cfg.AllowInsecureStreams:
 			s.serveInsecure(w, r, part[2], part[3])
+		case len(part) == 2 && part[0] == replicaPath && r.Method == http.MethodPost:
+			s.serveOrder(w, r, part[1])
 		default:
 			http.NotFound(w, r)
 		}
@@ -126,6 +129,9 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 	if len(part) == 5 {
 		number = part[4]
 	}
+	if s.passWebhook(ctx, w, r, body, part[1], id, event.ProviderCallID) {
+		return
+	}
 	var answer *telephony.Answer
 	switch part[2] {
 	case "incoming":
@@ -151,6 +157,9 @@ func (s *Service) serveWebhook(w http.ResponseWriter, r *http.Request, path stri
 
 // serveStream admits the media socket that a token was made for.
 func (s *Service) serveStream(w http.ResponseWriter, r *http.Request, token string) {
+	if s.passSocket(w, r, token) {
+		return
+	}
 	l := s.tokens.take(token, time.Now())
 	if l == nil || l.carrier() == (browser{}) {
 		s.counts.streamsRefused.Add(1)

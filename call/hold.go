@@ -62,35 +62,23 @@ func (s *Session) resume() error {
 }
 
 // Hold is Session.Hold with Config.HoldSound.
-func (s *Service) Hold(_ context.Context, id string) error {
-	session, err := s.session(id)
-	if err == nil {
-		err = session.hold(nil)
-	}
-	if err != nil {
+func (s *Service) Hold(ctx context.Context, id string) error {
+	if _, err := s.order(ctx, order{Deed: deedHold, Call: id}); err != nil {
 		return fmt.Errorf("call: hold: %w", err)
 	}
 	return nil
 }
 
 // Resume is Session.Resume.
-func (s *Service) Resume(_ context.Context, id string) error {
-	session, err := s.session(id)
-	if err == nil {
-		err = session.resume()
-	}
-	if err != nil {
+func (s *Service) Resume(ctx context.Context, id string) error {
+	if _, err := s.order(ctx, order{Deed: deedResume, Call: id}); err != nil {
 		return fmt.Errorf("call: resume: %w", err)
 	}
 	return nil
 }
 
-// session is that of a live call whose stream has begun.
-func (s *Service) session(id string) (*Session, error) {
-	l := s.find(id)
-	if l == nil {
-		return nil, ErrEnded
-	}
+// inSession is the session of a call whose stream has begun.
+func (l *live) inSession() (*Session, error) {
 	session, c := l.currentSession(), l.snapshot()
 	switch {
 	case c.State >= Ending:

@@ -102,11 +102,8 @@ func (s *Session) Transfer(ctx context.Context, to Transfer) error {
 
 // Transfer is Session.Transfer.
 func (s *Service) Transfer(ctx context.Context, id string, to Transfer) error {
-	l := s.find(id)
-	if l == nil {
-		return wrapTransfer(ErrEnded)
-	}
-	return wrapTransfer(l.transfer(ctx, to))
+	_, err := s.order(ctx, order{Deed: deedTransfer, Call: id, Transfer: &to})
+	return wrapTransfer(err)
 }
 
 func wrapTransfer(err error) error {
@@ -159,6 +156,9 @@ func (l *live) mayDial(ctx context.Context, to, callerID telephony.Number) (Rese
 	if l.svc.Draining() {
 		return nil, ErrShutdown
 	}
+	if err := l.ours(ctx); err != nil {
+		return nil, err
+	}
 	c := l.snapshot()
 	return l.svc.reserve(ctx, Leg{
 		CallID: c.ID, Tenant: c.Tenant, AgentID: c.AgentID, Provider: c.Provider,
@@ -195,11 +195,7 @@ func (s *Session) SendKeys(ctx context.Context, keys string) error {
 
 // SendKeys is Session.SendKeys.
 func (s *Service) SendKeys(ctx context.Context, id, keys string) error {
-	session, err := s.session(id)
-	if err == nil {
-		err = session.sendKeys(ctx, keys)
-	}
-	if err != nil {
+	if _, err := s.order(ctx, order{Deed: deedSendKeys, Call: id, Keys: keys}); err != nil {
 		return fmt.Errorf("call: send keys: %w", err)
 	}
 	return nil

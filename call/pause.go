@@ -72,11 +72,7 @@ func (s *Session) resumeRecording(ctx context.Context) error {
 
 // PauseRecording is Session.PauseRecording.
 func (s *Service) PauseRecording(ctx context.Context, id string) error {
-	session, err := s.session(id)
-	if err == nil {
-		err = session.pauseRecording(ctx)
-	}
-	if err != nil {
+	if _, err := s.order(ctx, order{Deed: deedPauseRecording, Call: id}); err != nil {
 		return fmt.Errorf("call: pause recording: %w", err)
 	}
 	return nil
@@ -84,11 +80,7 @@ func (s *Service) PauseRecording(ctx context.Context, id string) error {
 
 // ResumeRecording is Session.ResumeRecording.
 func (s *Service) ResumeRecording(ctx context.Context, id string) error {
-	session, err := s.session(id)
-	if err == nil {
-		err = session.resumeRecording(ctx)
-	}
-	if err != nil {
+	if _, err := s.order(ctx, order{Deed: deedResumeRecording, Call: id}); err != nil {
 		return fmt.Errorf("call: resume recording: %w", err)
 	}
 	return nil

@@ -97,6 +97,8 @@ func (w *recordWriter) run() {
 		case <-w.ended:
 			w.write(true)
 			return
+		case <-w.live.fenced:
+			return
 		}
 	}
 }
@@ -116,11 +118,16 @@ func (w *recordWriter) write(last bool) bool {
 		}
 		w.live.log.Error("record not stored", "err", err)
 		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+			if w.live.svc.cluster != nil && w.live.doubt(w.live.svc.ctx) != nil {
+				w.live.fence() // at the latest now
+			}
 			return false // somebody else has the call, or it was erased
 		}
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, rewriteMost)
+		case <-w.live.fenced:
+			return false
 		case <-w.live.svc.ctx.Done():
 			return false
 		}

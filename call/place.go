@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,6 +61,9 @@ func (s *Service) place(ctx context.Context, req Request) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
+	if earlier, err := s.earlier(ctx, req); earlier != nil || err != nil {
+		return earlier, err
+	}
 	id := "call_" + newID()
 	held, err := s.reserve(ctx, Leg{
 		CallID: id, Tenant: req.Tenant, AgentID: req.AgentID, Provider: req.Provider, From: req.From, To: req.To,
@@ -97,18 +101,42 @@ func (s *Service) place(ctx context.Context, req Request) (*Call, error) {
 		return nil, err
 	case existing != nil:
 		l.abandon()
-		if existing.Fingerprint != record.Fingerprint {
-			return nil, ErrIdempotency
-		}
-		if live := s.find(existing.ID); live != nil {
-			return live.snapshot(), nil
-		}
-		return existing, nil
+		return s.replay(existing, req)
 	}
 	s.counts.placed.Add(1)
 	placed := l.snapshot()
 	l.begin(input{kind: inBegin})
 	return placed, nil
+}
+
+// earlier is the call that was placed under the key of a request, nil if there is
+// none: asking again is answered whatever the policy says by now, and whether or
+// not there is room.
+func (s *Service) earlier(ctx context.Context, req Request) (*Call, error) {
+	if req.IdempotencyKey == "" {
+		return nil, nil
+	}
+	c, err := within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
+		return s.cfg.Store.ByKey(ctx, req.Tenant, req.IdempotencyKey)
+	}, nil)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.replay(c, req)
+}
+
+// replay answers a request with the call that has its key.
+func (s *Service) replay(c *Call, req Request) (*Call, error) {
+	if c.Fingerprint != fingerprint(req) {
+		return nil, ErrIdempotency
+	}
+	if l := s.find(c.ID); l != nil {
+		return l.snapshot(), nil
+	}
+	return c, nil
 }
 
 // check finds who serves a request, or says what is wrong with it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/switchboard-voice/switchboard/telephony"
 )
@@ -15,40 +16,88 @@ import (
 // and brought to its terminal state in the background, where Wait finds it. What
 // is left of its recording is attached, if the recorder is a [recording.Salvager].
 //
+// With a Cluster it makes this service one of the replicas. It takes up the calls
+// of whoever was at its address before, at once, and those of other replicas that
+// have died, then and later, when their lease is over.
+//
 // The error tells of calls that could not be taken up; the others are.
 func (s *Service) Recover(ctx context.Context) error {
-	f := Filter{States: []State{Initiated, Connecting, Connected, Active, Ending}, Limit: 1000}
+	mine := func(*Call) bool { return true }
+	if c := s.cluster; c != nil {
+		if s.Draining() {
+			return fmt.Errorf("call: recover: %w", ErrShutdown)
+		}
+		if err := c.join(ctx); err != nil {
+			return fmt.Errorf("call: recover: %w", err)
+		}
+		mine = func(r *Call) bool { return r.Owner == "" || addressOf(r.Owner) == c.cfg.Address }
+		s.keepers.Go(func() { c.run(s.ctx) })
+	}
+	if err := s.adopt(ctx, mine); err != nil {
+		return fmt.Errorf("call: recover: %w", err)
+	}
+	return nil
+}
+
+// adopt takes up the calls that no replica has, if they are mine. One that somebody
+// else has taken meanwhile is no error.
+func (s *Service) adopt(ctx context.Context, mine func(*Call) bool) error {
+	f := Filter{States: liveStates, Limit: 1000}
+	var err error
+	if f.NotOwnedBy, err = s.owners(ctx); err != nil {
+		return err
+	}
 	var left []*live
 	defer func() { s.resume(left) }()
 	var failed error
 	for {
-		calls, err := s.cfg.Store.List(ctx, f)
+		calls, err := within(ctx, s, storeTimeout, func(ctx context.Context) ([]*Call, error) { return s.cfg.Store.List(ctx, f) }, nil)
 		if err != nil {
-			return errors.Join(failed, fmt.Errorf("call: recover: %w", err))
+			return errors.Join(failed, err)
 		}
+		last := len(calls) < f.Max()
+		if !last {
+			at := PositionOf(calls[len(calls)-1])
+			f.Before = &at
+		}
+		rand.Shuffle(len(calls), func(i, j int) { calls[i], calls[j] = calls[j], calls[i] }) // others look, too
 		for _, c := range calls {
-			if s.find(c.ID) != nil {
+			if s.find(c.ID) != nil || !mine(c) {
 				continue
 			}
-			switch l, err := s.takeUp(c); {
+			switch l, err := s.takeUp(ctx, c, input{kind: inRecovered}); {
 			case errors.Is(err, ErrShutdown):
-				return fmt.Errorf("call: recover: %w", err)
+				return err
+			case errors.Is(err, ErrConflict) && s.cluster != nil:
 			case err != nil:
-				failed = errors.Join(failed, fmt.Errorf("call: recover: %s: %w", c.ID, err))
+				failed = errors.Join(failed, fmt.Errorf("%s: %w", c.ID, err))
 			default:
 				left = append(left, l)
 			}
 		}
-		if len(calls) < f.Max() {
+		if last {
 			return failed
 		}
-		at := PositionOf(calls[len(calls)-1])
-		f.Before = &at
 	}
 }
 
-// takeUp makes a call live again that a store has, and leaves it for resume.
-func (s *Service) takeUp(c *Call) (*live, error) {
+var liveStates = []State{Initiated, Connecting, Connected, Active, Ending}
+
+// owners are the replicas whose calls are not to be taken up.
+func (s *Service) owners(ctx context.Context) ([]string, error) {
+	if s.cluster != nil {
+		return s.cluster.replicas(), nil
+	}
+	shared, ok := s.cfg.Store.(SharedStore)
+	if !ok {
+		return nil, nil
+	}
+	return within(ctx, s, storeTimeout, shared.Replicas, nil)
+}
+
+// takeUp makes a call live again that a store has, with its first input, and leaves
+// it for resume.
+func (s *Service) takeUp(ctx context.Context, c *Call, first input) (*live, error) {
 	var past life
 	if err := json.Unmarshal(c.Life, &past); err != nil {
 		return nil, fmt.Errorf("life: %w", err)
@@ -60,15 +109,19 @@ func (s *Service) takeUp(c *Call) (*live, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownProvider, c.Provider)
 	}
+	if err := s.claim(ctx, c); err != nil {
+		return nil, err
+	}
 	l := s.newLive(c, past, provider, s.cfg.Agents[c.AgentID])
 	l.recovered = true
 	l.writer.version = c.Version
 	l.seq = c.Events
-	l.inbox <- delivery{input: input{kind: inRecovered}} // the inbox is empty
+	l.inbox <- delivery{input: first} // the inbox is empty
 	if err := s.readmit(l); err != nil {
 		l.close()
 		return nil, err
 	}
+	s.counts.takenOver.Add(1)
 	if past.Leg != "" {
 		s.bind(l, legKey{c.Provider, past.Leg})
 	}

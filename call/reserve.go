@@ -181,10 +181,14 @@ func (l *live) freeAll() {
 	all, c := l.held, l.record
 	l.held = nil
 	l.mu.Unlock()
+	end := c.EndedAt
+	if end.IsZero() {
+		end = time.Now() // another replica has the call
+	}
 	for _, h := range all {
-		used := Usage{Dialed: l.life.State.Terminal() && l.life.Dial != dialRefused, Duration: c.Duration(c.EndedAt)}
+		used := Usage{Dialed: l.life.State.Terminal() && l.life.Dial != dialRefused, Duration: c.Duration(end)}
 		if !h.since.IsZero() {
-			used = Usage{Dialed: true, Duration: max(0, c.EndedAt.Sub(h.since))}
+			used = Usage{Dialed: true, Duration: max(0, end.Sub(h.since))}
 		}
 		l.svc.giveBack(h.reservation, used)
 	}

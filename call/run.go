@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,10 @@ type live struct {
 
 	writer recordWriter
 
+	fenced  chan struct{} // closed when another replica has the call
+	fencing sync.Once
+	lapses  atomic.Int64 // of the replica's lease, when the call was last known to be its own
+
 	lease routing.Lease // what the call is to its agent's load; nil: nothing
 
 	recovered  bool // another process had the call; set before run
@@ -95,12 +100,18 @@ func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) 
 		},
 		inbox:  make(chan delivery, inboxSize),
 		done:   make(chan struct{}),
+		fenced: make(chan struct{}),
 		ctx:    ctx,
 		cancel: cancel,
 		record: record,
 		life:   l,
 	}
 	call.provider.Store(&provider)
+	if s.cluster != nil {
+		record.Owner = s.cluster.name
+		_, lapses, _ := s.cluster.standing()
+		call.lapses.Store(int64(lapses))
+	}
 	call.writer.init(call)
 	call.remember()
 	return call
@@ -118,25 +129,15 @@ func (l *live) create(ctx context.Context) (existing *Call, err error) {
 	l.mu.Unlock()
 	existing, err = within(ctx, l.svc, storeTimeout, func(ctx context.Context) (*Call, error) {
 		return l.svc.cfg.Store.Create(ctx, record, []Event{first})
-	}, func(existing *Call) {
-		if existing == nil {
-			l.svc.takeBack(record.ID)
-		}
-	})
+	}, nil)
+	if err != nil && !errors.Is(err, ErrConflict) {
+		l.svc.unsure.add(l.svc, record.ID)
+	}
 	if err == nil && existing == nil {
 		l.writer.version = record.Version
 		l.svc.subs.publish(first)
 	}
 	return existing, err
-}
-
-// takeBack removes the record of a call that did not come about, because it was
-// stored too late.
-func (s *Service) takeBack(id string) {
-	err := s.do(context.Background(), storeTimeout, func(ctx context.Context) error { return s.cfg.Store.Delete(ctx, id) })
-	if err != nil {
-		s.log.Error("record of a call that did not come about is left", "call", id, "err", err)
-	}
 }
 
 // begin starts the owner of the call with its first input.
@@ -167,10 +168,19 @@ func (l *live) run() {
 	defer l.svc.dismiss(l)
 	l.writer.start()
 	for !l.life.State.Terminal() {
-		d := <-l.inbox
-		l.take(d.input)
-		if d.taken != nil {
-			close(d.taken)
+		select {
+		case d := <-l.inbox:
+			if l.isFenced() {
+				l.forsake()
+				return
+			}
+			l.take(d.input)
+			if d.taken != nil {
+				close(d.taken)
+			}
+		case <-l.fenced:
+			l.forsake()
+			return
 		}
 	}
 	l.svc.counts.ended[l.life.State].Add(1)

@@ -82,12 +82,8 @@ func (s *Session) HandOver(agentID string) error {
 }
 
 // HandOver is Session.HandOver.
-func (s *Service) HandOver(_ context.Context, id, agentID string) error {
-	session, err := s.session(id)
-	if err == nil {
-		err = session.live.handOver(agentID)
-	}
-	if err != nil {
+func (s *Service) HandOver(ctx context.Context, id, agentID string) error {
+	if _, err := s.order(ctx, order{Deed: deedHandOver, Call: id, AgentID: agentID}); err != nil {
 		return fmt.Errorf("call: hand over: %w", err)
 	}
 	return nil

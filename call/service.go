@@ -28,15 +28,18 @@ type Service struct {
 	refusals  refusals
 	chores    chores
 	fetches   fetches
+	unsure    unsure
+	cluster   *cluster // nil if the service is alone
 
 	mu       sync.Mutex // guards what follows
 	live     map[string]*live
 	legs     map[legKey]*live
 	draining bool
 
-	calls sync.WaitGroup     // owners of calls and writers of their records
-	ctx   context.Context    // ends when Shutdown gives up on what is still going on
-	stop  context.CancelFunc // of ctx
+	calls   sync.WaitGroup     // owners of calls and writers of their records
+	keepers sync.WaitGroup     // what goes on until ctx ends
+	ctx     context.Context    // ends when Shutdown gives up on what is still going on
+	stop    context.CancelFunc // of ctx
 }
 
 // legKey is how a carrier knows a call.
@@ -64,6 +67,10 @@ func New(cfg Config) (*Service, error) {
 	s.chores.init(s)
 	s.fetches.init()
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	if cfg.Cluster != (Cluster{}) {
+		s.cluster = newCluster(s)
+		s.tokens.maker = wordOf(s.cluster.name)
+	}
 	return s, nil
 }
 
@@ -76,6 +83,11 @@ func (s *Service) Call(ctx context.Context, id string) (*Call, error) {
 	c, err := s.stored(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("call: get: %w", err)
+	}
+	if s.cluster != nil && !c.State.Terminal() {
+		if shown, err := s.order(ctx, order{Deed: deedShow, Call: id}); err == nil {
+			return shown.Call, nil
+		} // whoever has it does not answer: what is stored is the latest that is known
 	}
 	return c, nil
 }
@@ -124,40 +136,58 @@ func (s *Service) Hangup(ctx context.Context, id string) error {
 }
 
 func (s *Service) hangup(ctx context.Context, id string, cause Cause) error {
-	l := s.find(id)
-	if l == nil {
-		if _, err := s.stored(ctx, id); err != nil {
-			return fmt.Errorf("call: hangup: %w", err)
-		}
-		return nil
+	if _, err := s.order(ctx, order{Deed: deedHangup, Call: id, Cause: cause}); err != nil {
+		return fmt.Errorf("call: hangup: %w", err)
 	}
+	return nil
+}
+
+// end begins the end of a call, if it has not begun.
+func (l *live) end(ctx context.Context, cause Cause) error {
 	if err := l.post(ctx, input{kind: inEnd, cause: cause}); err != nil {
 		if errors.Is(err, ErrEnded) {
 			return nil
 		}
-		return fmt.Errorf("call: hangup: %w", err)
+		return err
 	}
 	select {
 	case <-l.ctx.Done(): // the end has begun
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("call: hangup: %w", ctx.Err())
+		return ctx.Err()
 	}
 }
 
 // Wait returns the record of a call once it is in a terminal state. If ctx ends
 // first the call goes on, and the error is that of ctx.
 func (s *Service) Wait(ctx context.Context, id string) (*Call, error) {
-	if l := s.find(id); l != nil {
-		select {
-		case <-l.done:
-			return l.snapshot(), nil
-		case <-ctx.Done():
-			return nil, fmt.Errorf("call: wait: %w", ctx.Err())
+	for {
+		if l := s.find(id); l != nil {
+			select {
+			case <-l.done:
+			case <-ctx.Done():
+				return nil, fmt.Errorf("call: wait: %w", ctx.Err())
+			}
+			if !l.isFenced() {
+				return l.snapshot(), nil
+			}
 		}
+		if s.cluster == nil {
+			return s.Call(ctx, id)
+		}
+		c, err := s.await(ctx, id)
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("call: wait: %w", err)
+		}
+		return c, nil
 	}
-	return s.Call(ctx, id)
 }
+
+// errMoved tells that a call has another owner than it had just now.
+var errMoved = errors.New("another replica has the call")
 
 // Erase removes a call that is over: its record, its events, its transcript and
 // its recording, as far as the recorder can (see [recording.Eraser]). A live call is
@@ -175,6 +205,14 @@ func (s *Service) Erase(ctx context.Context, id string) error {
 		return fmt.Errorf("call: erase: %w", err)
 	}
 	kept := slices.Clone(c.Fetched)
+	if s.cluster != nil {
+		switch to, err := s.cluster.holder(ctx, c); {
+		case err != nil:
+			return fmt.Errorf("call: erase: %w", err)
+		case to != nil || s.find(id) != nil:
+			return fmt.Errorf("call: erase: %w", ErrLive)
+		}
+	}
 	if c.Recording != nil && c.Recording.Key != "" {
 		kept = append(kept, *c.Recording)
 	}
@@ -228,8 +266,15 @@ func (s *Service) Shutdown(ctx context.Context) error {
 	if n := s.counts.persistPending.Load(); n > 0 {
 		err = errors.Join(err, fmt.Errorf("call: shutdown: %w: %d", ErrUnsaved, n))
 	}
+	if s.cluster != nil {
+		s.cluster.peers.drain(ctx)
+	}
 	s.stop()
 	<-saved
+	s.keepers.Wait()
+	if s.cluster != nil {
+		s.cluster.leave()
+	}
 	s.cfg.Media.Close()
 	s.subs.close()
 	return err
@@ -249,8 +294,33 @@ func (s *Service) cutOff(saved <-chan struct{}) {
 	}
 }
 
+// await waits for the end of a call that another replica has.
+func (s *Service) await(ctx context.Context, id string) (*Call, error) {
+	over, forget := s.cluster.await(id)
+	defer forget()
+	for {
+		c, err := s.stored(ctx, id)
+		if err != nil || c.State.Terminal() {
+			return c, err
+		}
+		if l := s.find(id); l != nil {
+			return nil, errMoved // it has been taken over by this one
+		}
+		select {
+		case <-over:
+			over = nil
+		case <-time.After(s.cluster.cfg.Lease): // in case that its end was not heard of
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // admit makes room for a call, or says why there is none.
 func (s *Service) admit(l *live) error {
+	if err := s.mayTake(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -283,13 +353,20 @@ func (s *Service) register(l *live) {
 // dismiss gives up the room of a call.
 func (s *Service) dismiss(l *live) {
 	s.release(l.lease)
+	s.unlist(l)
+	s.calls.Done()
+}
+
+// unlist ends that a call is found; a call that is not listed is not touched.
+func (s *Service) unlist(l *live) {
 	s.mu.Lock()
-	delete(s.live, l.id)
+	defer s.mu.Unlock()
 	if leg := l.leg; leg != (legKey{}) && s.legs[leg] == l {
 		delete(s.legs, leg)
 	}
-	s.mu.Unlock()
-	s.calls.Done()
+	if s.live[l.id] == l {
+		delete(s.live, l.id)
+	}
 }
 
 // bind notes by which id a carrier knows a call. It reports false if another
@@ -311,7 +388,10 @@ func (s *Service) bind(l *live, leg legKey) bool {
 func (s *Service) find(id string) *live {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.live[id]
+	if l := s.live[id]; l != nil && !l.isFenced() {
+		return l
+	}
+	return nil
 }
 
 func (s *Service) findLeg(leg legKey) *live {
@@ -341,6 +421,7 @@ type counts struct {
 	fetchesFailed              atomic.Int64
 	persistPending             atomic.Int64
 	eventsUnsaved              atomic.Int64
+	takenOver, fenced          atomic.Int64
 }
 
 // Stats are figures about a service since it was made.
@@ -357,6 +438,8 @@ type Stats struct {
 	StreamsRefused     int64 // media sockets without a valid token
 	EventsDropped      int64 // by subscribers that were too slow
 	EventsUnsaved      int64 // not stored, because the store failed for too long
+	TakenOver          int64 // calls of other replicas, or of before a restart
+	Fenced             int64 // calls given up because another replica has them
 	PersistPending     int64 // calls that are over and not stored yet
 	AgentsLeft         int64 // agents that have not returned from a call that is over, or whose sound has not
 	Unsettled          int64 // reservations of the policy's whose release failed
@@ -382,6 +465,8 @@ func (s *Service) Stats() Stats {
 		StreamsRefused:     s.counts.streamsRefused.Load(),
 		EventsDropped:      s.subs.dropped.Load(),
 		EventsUnsaved:      s.counts.eventsUnsaved.Load(),
+		TakenOver:          s.counts.takenOver.Load(),
+		Fenced:             s.counts.fenced.Load(),
 		PersistPending:     s.counts.persistPending.Load(),
 		AgentsLeft:         s.counts.agentsLeft.Load(),
 		Unsettled:          s.counts.unsettled.Load(),

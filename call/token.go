@@ -14,7 +14,12 @@ const tokenLife = 2 * time.Minute
 // tokens are the media sockets that are expected. A token is 130 random bits,
 // stands in the path of one socket's address, admits one socket to one call and
 // is gone with its first use.
+//
+// In a Cluster the word that ends the name of the replica that made it follows, so
+// that a socket finds its way wherever it arrives. That is no secret.
 type tokens struct {
+	maker string // that word; empty where a service is alone
+
 	mu      sync.Mutex
 	pending map[string]ticket
 }
@@ -26,6 +31,12 @@ type ticket struct {
 
 // newID returns a random word of 26 lower-case letters and digits.
 func newID() string { return strings.ToLower(rand.Text()) }
+
+// tokenMaker is the word of the replica that has made a token.
+func tokenMaker(token string) string {
+	_, maker, _ := strings.Cut(token, "-")
+	return maker
+}
 
 // issue returns a token for l: the one it has, as long as that is unused, since
 // a carrier that asks twice must be told the same. That of a call that is over
@@ -41,6 +52,9 @@ func (t *tokens) issue(l *live, now time.Time) string {
 	}
 	if _, ok := t.pending[l.token]; !ok {
 		l.token = newID()
+		if t.maker != "" {
+			l.token += "-" + t.maker
+		}
 	}
 	t.pending[l.token] = ticket{call: l, expires: now.Add(tokenLife)}
 	return l.token

@@ -23,7 +23,7 @@ type WarmTransfer struct {
 	// Brief talks to To before the caller is connected. Nil connects at once.
 	// When it returns nil the two are connected; with an error, ErrDeclined for
 	// example, they are not. Its context ends when the caller hangs up.
-	Brief Agent
+	Brief Agent `json:"-"`
 }
 
 // ErrDeclined is for a WarmTransfer.Brief to return when whom it talks to does
@@ -46,12 +46,11 @@ func (s *Session) WarmTransfer(ctx context.Context, w WarmTransfer) error {
 	return wrapTransfer(s.live.warmTransfer(ctx, w))
 }
 
-// WarmTransfer is Session.WarmTransfer.
+// WarmTransfer is Session.WarmTransfer. In a Cluster, a Brief works for calls of
+// this replica only; for those of another one the error wraps
+// errors.ErrUnsupported.
 func (s *Service) WarmTransfer(ctx context.Context, id string, w WarmTransfer) error {
-	session, err := s.session(id)
-	if err == nil {
-		err = session.live.warmTransfer(ctx, w)
-	}
+	_, err := s.order(ctx, order{Deed: deedWarmTransfer, Call: id, Warm: &w})
 	return wrapTransfer(err)
 }
 

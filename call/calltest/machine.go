@@ -55,15 +55,7 @@ func (m *Machine) Connect(svc *call.Service, numbers ...string) {
 	if u.Port() == "" {
 		host = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 	}
-	l, err := m.network.pipe.Listen(host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &door{Listener: l, machine: m}
-	m.mu.Lock()
-	m.doors = append(m.doors, d)
-	m.mu.Unlock()
-	serve(t, d, svc.Handler())
+	m.Serve(host, svc.Handler())
 	if len(numbers) == 0 {
 		numbers = []string{Number}
 	}
@@ -76,6 +68,25 @@ func (m *Machine) Connect(svc *call.Service, numbers ...string) {
 		_ = svc.Shutdown(ctx) // which says that calls were cut off
 	})
 }
+
+// Serve serves HTTP at an address on this machine, a host and a port, until the
+// machine is killed or the test ends.
+func (m *Machine) Serve(addr string, h http.Handler) {
+	t := m.network.t
+	t.Helper()
+	l, err := m.network.pipe.Listen(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &door{Listener: l, machine: m}
+	m.mu.Lock()
+	m.doors = append(m.doors, d)
+	m.mu.Unlock()
+	serve(t, d, h)
+}
+
+// Transport makes requests that leave from this machine.
+func (m *Machine) Transport() http.RoundTripper { return m.transport }
 
 // Kill breaks all connections of the machine at once, in the middle of whatever
 // they carried, and lets it make and take no others. To everybody else the
