@@ -143,6 +143,9 @@ func (c *cluster) join(ctx context.Context) error {
 	if err := c.renew(ctx); err != nil {
 		return err
 	}
+	if err := c.look(ctx); err != nil {
+		return err
+	}
 	for _, r := range c.replicas() {
 		if r != c.name && addressOf(r) == c.cfg.Address {
 			if err := c.store.Resign(ctx, r); err != nil {
