@@ -32,6 +32,8 @@ func metrics(svc *call.Service, r *recordings) http.Handler {
 		counter("switchboard_streams_refused_total", "Media sockets without a valid token.", st.StreamsRefused)
 		counter("switchboard_events_dropped_total", "Events dropped by slow subscribers.", st.EventsDropped)
 		counter("switchboard_events_unsaved_total", "Events that could not be stored.", st.EventsUnsaved)
+		counter("switchboard_calls_taken_over_total", "Calls of other servers, or of before a restart.", st.TakenOver)
+		counter("switchboard_calls_fenced_total", "Calls given up because another server has them.", st.Fenced)
 		gauge("switchboard_persist_pending", "Calls that are over and not stored yet.", st.PersistPending)
 		gauge("switchboard_agents_left", "Agents that have not returned from a call that is over.", st.AgentsLeft)
 		gauge("switchboard_host_held", "Requests to a carrier, store or other plug that are not waited for any more.", st.HostHeld)

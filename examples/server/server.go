@@ -102,6 +102,7 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 		Redactor:             transcript.Personal{},
 		ShowKeys:             true, // of the receptionist's menu
 		Store:                store,
+		Cluster:              cfg.cluster,
 		Policy:               call.Destinations{AllowPrefixes: cfg.dialAllow},
 		MaxCalls:             cfg.maxCalls,
 		DialsPerSecond:       cfg.callsPerSecond,
@@ -268,6 +269,7 @@ func (s *server) routes() http.Handler {
 	mux.Handle("/api/", s.api)
 	mux.Handle("/openapi.json", s.api)
 	mux.Handle("/webhook/", s.svc.Handler())
+	mux.Handle("/replica/", s.svc.Handler())
 	mux.Handle("/ws/", s.svc.Handler())
 	s.recordings.handle(mux)
 	mux.Handle("GET /metrics", metrics(s.svc, &s.recordings))

@@ -35,6 +35,7 @@ type settings struct {
 	bucket         *s3store.Storage // where calls are recorded instead; nil: nowhere else
 	spool          string           // the directory on the way there
 	transcription  transcription
+	cluster        call.Cluster
 	defaultAgent   string
 	maxCalls       int
 	callsPerSecond float64
@@ -125,7 +126,15 @@ var generalTable = []setting{
 		}
 		return nil
 	}},
-	{"DATABASE_URL", "sqlite:data/switchboard.db", "where calls are kept: sqlite:PATH, or memory:", setDatabase},
+	{"DATABASE_URL", "sqlite:data/switchboard.db", "where calls are kept: sqlite:PATH, postgres://…, or memory:", setDatabase},
+	{"CLUSTER_ADDRESS", "", "where other servers with the same DATABASE_URL and PUBLIC_URL reach this one, such as http://10.0.0.7:8010; alone if left out", func(s *settings, v string) error {
+		s.cluster.Address = v
+		return nil // the service checks it
+	}},
+	{"CLUSTER_SECRET", "", "what they know each other by: the same for all, at least 16 bytes", func(s *settings, v string) error {
+		s.cluster.Secret = telephony.Secret(v)
+		return nil
+	}},
 	{"RECORDING_URL", "file:" + standardRecordings, "where recordings are kept: file:DIRECTORY, or s3://BUCKET/PREFIX?region=R&endpoint=URL with keys where the AWS SDK finds them; also path_style, public_endpoint, sse, kms_key, spool=DIRECTORY, local=DIRECTORY", setRecordings},
 	{"DEFAULT_AGENT", "receptionist", "who answers: receptionist or echo", func(s *settings, v string) error {
 		s.defaultAgent = v
@@ -269,6 +278,12 @@ func (s *settings) check() error {
 	if err := s.transcription.check(); err != nil {
 		return fmt.Errorf("TRANSCRIBER: %w", err)
 	}
+	if (s.cluster.Address == "") != (s.cluster.Secret == "") {
+		return errors.New("CLUSTER_ADDRESS, CLUSTER_SECRET: one needs the other")
+	}
+	if s.cluster.Address != "" && s.database == "" {
+		return errors.New("CLUSTER_ADDRESS: DATABASE_URL is in memory, which no other server shares")
+	}
 	if s.insecureStream && !onLoopback(s.listenAddr) {
 		return errors.New("ALLOW_INSECURE_STREAMS: LISTEN_ADDR is not a loopback address")
 	}
@@ -307,9 +322,10 @@ func setDatabase(s *settings, v string) error {
 		s.database = v
 		return nil
 	case scheme == "postgres" || scheme == "postgresql":
-		return notInThisBuild(scheme) // the rest holds a password
+		s.database = v // it is checked when it is opened: it holds a password
+		return nil
 	}
-	return errors.New("is not sqlite:PATH or memory:")
+	return errors.New("is not sqlite:PATH, postgres://… or memory:")
 }
 
 func duration(v string, least time.Duration) (time.Duration, error) {
