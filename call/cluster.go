@@ -99,6 +99,9 @@ type cluster struct {
 	name  string // as in Call.Owner
 	peers peers
 
+	watching chan struct{} // closed when events elsewhere are heard of
+	watched  sync.Once
+
 	mu     sync.Mutex // guards what follows
 	until  time.Time  // our lease is good until then, by our own clock
 	since  time.Time  // and has been since
@@ -122,6 +125,8 @@ func newCluster(s *Service) *cluster {
 		store: s.cfg.Store.(SharedStore),
 		name:  s.cfg.Cluster.Address + "/" + newID()[:13],
 		waits: make(map[string]*news),
+
+		watching: make(chan struct{}),
 	}
 	c.peers.init(c)
 	return c
@@ -274,6 +279,7 @@ func (c *cluster) watch(ctx context.Context) {
 }
 
 func (c *cluster) heard(events []Event) {
+	c.watched.Do(func() { close(c.watching) }) // the first call has none
 	for _, e := range events {
 		c.svc.subs.publish(e)
 		if e.Type == EventState && e.State.Terminal() {

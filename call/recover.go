@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/switchboard-voice/switchboard/telephony"
 )
@@ -32,6 +33,11 @@ func (s *Service) Recover(ctx context.Context) error {
 		}
 		mine = func(r *Call) bool { return r.Owner == "" || addressOf(r.Owner) == c.cfg.Address }
 		s.keepers.Go(func() { c.run(s.ctx) })
+		select {
+		case <-c.watching:
+		case <-time.After(c.cfg.Lease / 3): // calls are more urgent than news of them
+		case <-ctx.Done():
+		}
 	}
 	if err := s.adopt(ctx, mine); err != nil {
 		return fmt.Errorf("call: recover: %w", err)

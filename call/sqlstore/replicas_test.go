@@ -22,7 +22,7 @@ type machine struct {
 	store *Store
 }
 
-const shortLease = 3 * time.Second
+const shortLease = 6 * time.Second
 
 // startMachines starts replicas. Webhooks and sockets come to the last one.
 func startMachines(t *testing.T, n *calltest.Network, address string, count int) []*machine {
