@@ -73,8 +73,8 @@ type Call struct {
 	// CarrierRecordings are those that the carrier was told to make, in order.
 	CarrierRecordings []telephony.RecordingReport `json:"carrier_recordings,omitempty"`
 	// Fetched are copies of them; see Config.FetchCarrierRecordings.
-	Fetched []recording.Recording `json:"fetched,omitempty"`
-	Transcript        []transcript.Segment        `json:"transcript,omitempty"`
+	Fetched    []recording.Recording `json:"fetched,omitempty"`
+	Transcript []transcript.Segment  `json:"transcript,omitempty"`
 	// TranscriptSource is where the recognised words of Transcript come from, on a
 	// call that asked for it; TranscriptDetail says what went wrong, if anything.
 	TranscriptSource TranscriptSource `json:"transcript_source,omitempty"`

@@ -37,8 +37,8 @@ type Stats struct {
 	MarksSent    int64
 	MarksAcked   int64
 	AckDelay     time.Duration // from when audio was played, by the clock, to its acknowledgement: the mean
-	MarksGivenUp int64 // never acknowledged in time
-	MarksLate    int64 // acknowledged after that, or again
-	MarksCleared int64 // acknowledged by a clear, which proves nothing
-	MarksUnknown int64 // never sent
+	MarksGivenUp int64         // never acknowledged in time
+	MarksLate    int64         // acknowledged after that, or again
+	MarksCleared int64         // acknowledged by a clear, which proves nothing
+	MarksUnknown int64         // never sent
 }
