@@ -258,7 +258,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Apology = defaultApology
 	}
 	if c.HoldSound == nil {
-		c.HoldSound = holdSound
+		c.HoldSound = HoldSound
 	}
 	setDefault(&c.MaxCalls, defaultMaxCalls)
 	setDefault(&c.RingTimeout, defaultRingTimeout)

@@ -89,9 +89,9 @@ func (l *live) inSession() (*Session, error) {
 	return session, nil
 }
 
-// holdSound is the default of Config.HoldSound: two soft tones every six
+// HoldSound is what callers who wait hear by default: two soft tones every six
 // seconds, which say that the line is alive and tire nobody.
-func holdSound(rate int) audio.Reader {
+func HoldSound(rate int) audio.Reader {
 	return audio.Signal{
 		Hertz:   []float64{523.25, 659.25},
 		Cadence: []time.Duration{400 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 5 * time.Second},
