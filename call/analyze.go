@@ -110,7 +110,7 @@ func (s *Session) LogMetrics(figures map[string]float64) error {
 
 // analyze has a call that is over looked at.
 func (s *Service) analyze(id string) error {
-	c, err := s.cfg.Store.Get(s.chores.ctx, id)
+	c, err := s.stored(s.chores.ctx, id)
 	if err != nil {
 		return err
 	}

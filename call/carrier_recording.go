@@ -36,7 +36,9 @@ func (s *Service) startCarrierRecording(ctx context.Context, l *live, r telephon
 		return "", fmt.Errorf("call is %v: %w", c.State, telephony.ErrCallState)
 	}
 	r.StatusURL = l.webhook("recording")
-	recordingID, err := recorder.StartRecording(ctx, c.ProviderCallID, &r)
+	recordingID, err := within(ctx, s, requestTimeout, func(ctx context.Context) (string, error) {
+		return recorder.StartRecording(ctx, c.ProviderCallID, &r)
+	}, nil)
 	if err != nil {
 		return "", err
 	}

@@ -16,6 +16,7 @@ const (
 	socketsDeadline    = 2 * time.Second
 	recordingDeadline  = 5 * time.Second
 	transcriptDeadline = 5 * time.Second
+	redactDeadline     = time.Second // of the last words, once the transcriber has ended
 	recordDeadline     = 5 * time.Second
 )
 
@@ -158,7 +159,7 @@ func (l *live) closeTranscript(session *Session) error {
 	if transcriber != nil {
 		err = l.svc.do(context.WithoutCancel(l.ctx), transcriptDeadline, transcriber.Close)
 	}
-	session.notes.close()
+	session.notes.close(redactDeadline)
 	said := session.notes.segments()
 	l.update(func(c *Call) { c.Transcript = said })
 	if transcriber != nil {

@@ -95,8 +95,8 @@ func (s *Session) notice(c *Call) (*Speech, error) {
 	if say == nil || !c.Options.Record && !c.Options.Transcribe {
 		return nil, nil
 	}
-	var u Utterance
-	if err := contain(func() error { u = say(c); return nil }); err != nil || u.Audio == nil {
+	u, err := within(s.live.ctx, s.live.svc, startTimeout, func(context.Context) (Utterance, error) { return say(c), nil }, nil)
+	if err != nil || u.Audio == nil {
 		return nil, err
 	}
 	u.Protected, u.Background = true, false

@@ -26,9 +26,12 @@ func (s *Session) Hold(music audio.Reader) error {
 
 func (s *Session) hold(music audio.Reader) error {
 	if music == nil {
-		err := contain(func() error { music = s.live.svc.cfg.HoldSound(s.format.Rate); return nil })
+		var err error
+		music, err = within(s.live.ctx, s.live.svc, startTimeout, func(context.Context) (audio.Reader, error) {
+			return s.live.svc.cfg.HoldSound(s.format.Rate), nil
+		}, nil)
 		if err != nil {
-			return err
+			return fmt.Errorf("HoldSound: %w", err)
 		}
 	}
 	p := &Speech{session: s, utterance: Utterance{Audio: music, Background: true}, done: make(chan struct{})}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Carriers, stores, routers, policies, recorders and transcribers are code of the
-// host's, which may panic, or not return. A panic becomes an error; what does not
+// Carriers, stores, routers, policies, recorders and all other plugs are code of
+// the host's, which may panic, or not return. A panic becomes an error; what does not
 // return in its time is left behind and counted (Stats.HostHeld), and the call
 // goes on without it. Agents have rules of their own: see live.serve.
 

@@ -26,10 +26,12 @@ type notes struct {
 	missing     time.Duration // what its gaps add up to
 	closed      bool          // no more is kept
 
-	redact  func(transcript.Segment) transcript.Segment // nil: everything is kept as it is
+	redacts bool                                        // there is a Redactor; otherwise everything is kept as it is
 	queue   []note                                      // at most maxNotes; the words of one more are withheld
-	running bool                                        // there is a goroutine
-	stuck   bool                                        // a redactor has not returned; it is asked no more. Owned by the goroutine
+	running bool                                        // there is a goroutine, which owns the rest
+	redact  func(transcript.Segment) transcript.Segment // nil before the first segment
+	stuck   bool                                        // a redactor has not returned; it is asked no more
+	until   time.Time                                   // likewise from then on; guarded by mu
 }
 
 // note is a segment, and whether the recogniser has heard it, or the agent told
@@ -47,15 +49,17 @@ const (
 
 func (n *notes) init(s *Session) {
 	n.session = s
-	n.redact = s.live.svc.redaction()
+	n.redacts = s.live.svc.cfg.Redactor != nil
 }
 
 // redaction begins with a call; it is nil without a Redactor.
-func (s *Service) redaction() (redact func(transcript.Segment) transcript.Segment) {
+func (s *Service) redaction() func(transcript.Segment) transcript.Segment {
 	if s.cfg.Redactor == nil {
 		return nil
 	}
-	err := contain(func() error { redact = s.cfg.Redactor.Redaction(); return nil })
+	redact, err := within(context.Background(), s, redactTime, func(context.Context) (func(transcript.Segment) transcript.Segment, error) {
+		return s.cfg.Redactor.Redaction(), nil
+	}, nil)
 	if err != nil || redact == nil {
 		s.log.Error("Redactor does not begin: all words are withheld", "err", err)
 		return transcript.Segment.Withhold
@@ -104,7 +108,7 @@ func (n *notes) add(a note) {
 	defer n.mu.Unlock()
 	switch {
 	case n.closed:
-	case n.redact == nil:
+	case !n.redacts:
 		n.keep(a)
 	case len(n.queue) >= maxNotes:
 		n.session.live.svc.counts.withheld.Add(1)
@@ -130,7 +134,9 @@ func (n *notes) run() {
 		}
 		a := n.queue[0]
 		n.queue = n.queue[1:]
+		late := n.closed && !time.Now().Before(n.until)
 		n.mu.Unlock()
+		n.stuck = n.stuck || late
 		a.Segment = n.redacted(a.Segment)
 		n.mu.Lock()
 		n.keep(a)
@@ -143,6 +149,9 @@ func (n *notes) redacted(seg transcript.Segment) transcript.Segment {
 	if n.stuck {
 		l.svc.counts.withheld.Add(1)
 		return seg.Withhold()
+	}
+	if n.redact == nil {
+		n.redact = l.svc.redaction()
 	}
 	kept, err := l.svc.redacted(n.redact, seg)
 	if err != nil {
@@ -162,10 +171,11 @@ func (n *notes) keep(a note) {
 	n.session.live.emit(Event{Type: EventTranscript, Segment: &a.Segment})
 }
 
-// close waits until all has been kept that was said; what comes later is not.
-func (n *notes) close() {
+// close waits until all has been kept that was said, as much of it with its words
+// as the Redactor gets through in d; what comes later is not kept.
+func (n *notes) close(d time.Duration) {
 	n.mu.Lock()
-	n.closed = true
+	n.closed, n.until = true, time.Now().Add(d)
 	n.mu.Unlock()
 	n.work.Wait()
 }

@@ -116,11 +116,12 @@ func (s *Session) eachCarrierRecording(ctx context.Context, do func(r telephony.
 		if r.Status != telephony.RecordingInProgress {
 			continue
 		}
-		failed = append(failed, contain(func() error {
-			recorder, ok := s.live.carrier().(telephony.CallRecorder)
-			if !ok {
-				return errors.ErrUnsupported
-			}
+		recorder, ok := s.live.carrier().(telephony.CallRecorder)
+		if !ok {
+			failed = append(failed, errors.ErrUnsupported)
+			continue
+		}
+		failed = append(failed, s.live.svc.do(ctx, requestTimeout, func(ctx context.Context) error {
 			return do(recorder, ctx, c.ProviderCallID, r.ID)
 		}))
 	}

@@ -51,7 +51,7 @@ func (s *Service) canRetranscribe(c *Call) bool {
 
 // retranscribe puts onto the record of a call what its recording has to say.
 func (s *Service) retranscribe(a *chore) error {
-	c, err := s.cfg.Store.Get(s.chores.ctx, a.id)
+	c, err := s.stored(s.chores.ctx, a.id)
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func (l *live) handOver(agentID string) error {
 	l.mu.Unlock()
 	l.emit(Event{Type: EventAgentChange, Name: agentID})
 	if l.lease != nil {
-		return contain(func() error { l.lease.Move(agentID); return nil })
+		return l.svc.do(context.Background(), releaseTimeout, func(context.Context) error { l.lease.Move(agentID); return nil })
 	}
 	return nil
 }

@@ -103,7 +103,9 @@ func (s *Service) stored(ctx context.Context, id string) (*Call, error) {
 // Those that are live are shown as they are now.
 func (s *Service) Calls(ctx context.Context, f Filter) iter.Seq2[*Call, error] {
 	return func(yield func(*Call, error) bool) {
-		stored, err := s.cfg.Store.List(ctx, f)
+		stored, err := within(ctx, s, storeTimeout, func(ctx context.Context) ([]*Call, error) {
+			return s.cfg.Store.List(ctx, f)
+		}, nil)
 		if err != nil {
 			yield(nil, fmt.Errorf("call: list: %w", err))
 			return
@@ -122,7 +124,9 @@ func (s *Service) Calls(ctx context.Context, f Filter) iter.Seq2[*Call, error] {
 // Events returns the events of a call after the one numbered after, in order. It
 // may lag a little behind a live call; a subscription does not.
 func (s *Service) Events(ctx context.Context, id string, after int64) ([]Event, error) {
-	events, err := s.cfg.Store.Events(ctx, id, after)
+	events, err := within(ctx, s, storeTimeout, func(ctx context.Context) ([]Event, error) {
+		return s.cfg.Store.Events(ctx, id, after)
+	}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("call: events: %w", err)
 	}
@@ -221,7 +225,8 @@ func (s *Service) Erase(ctx context.Context, id string) error {
 			return fmt.Errorf("call: erase: recording: %w", err)
 		}
 	}
-	if err := s.cfg.Store.Delete(ctx, id); err != nil {
+	err = s.do(ctx, storeTimeout, func(ctx context.Context) error { return s.cfg.Store.Delete(ctx, id) })
+	if err != nil {
 		return fmt.Errorf("call: erase: %w", err)
 	}
 	return nil
@@ -447,7 +452,7 @@ type Stats struct {
 	Afterwards         int64 // calls that are over and wait for Retranscriber or Analyzer
 	FetchesFailed      int64 // recordings of carriers that were not fetched
 	AfterwardsFailed   int64 // transcripts not made up for, and analyses not made
-	HostHeld           int64 // requests to a carrier, store, router, policy, recorder or transcriber that are not waited for any more and have not returned
+	HostHeld           int64 // calls into carriers, stores, routers, policies and other plugs that are not waited for any more and have not returned
 }
 
 // Stats returns the figures of now.
