@@ -116,9 +116,7 @@ func (s *Service) earlier(ctx context.Context, req Request) (*Call, error) {
 	if req.IdempotencyKey == "" {
 		return nil, nil
 	}
-	c, err := within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
-		return s.cfg.Store.ByKey(ctx, req.Tenant, req.IdempotencyKey)
-	}, nil)
+	c, err := s.storedByKey(ctx, req.Tenant, req.IdempotencyKey)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -137,6 +135,19 @@ func (s *Service) replay(c *Call, req Request) (*Call, error) {
 		return l.snapshot(), nil
 	}
 	return c, nil
+}
+
+// Check says what is wrong with a request that is to be placed later: with an
+// error of Place's that would be the same then, and is not about room, policy or
+// the key. Nothing is stored.
+func (s *Service) Check(req Request) error {
+	if req.Provider == "" {
+		req.Provider = s.cfg.Providers[0].Name()
+	}
+	if _, _, err := s.check(req); err != nil {
+		return fmt.Errorf("call: check: %w", err)
+	}
+	return nil
 }
 
 // check finds who serves a request, or says what is wrong with it.

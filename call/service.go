@@ -92,10 +92,29 @@ func (s *Service) Call(ctx context.Context, id string) (*Call, error) {
 	return c, nil
 }
 
+// CallByKey returns the call of a tenant that was placed under an idempotency key
+// as Call does, or an error that wraps ErrNotFound.
+func (s *Service) CallByKey(ctx context.Context, tenant, key string) (*Call, error) {
+	c, err := s.storedByKey(ctx, tenant, key)
+	if err != nil {
+		return nil, fmt.Errorf("call: get by key: %w", err)
+	}
+	if l := s.find(c.ID); l != nil {
+		return l.view(), nil
+	}
+	return c, nil
+}
+
 // stored is the record of a call as the store has it.
 func (s *Service) stored(ctx context.Context, id string) (*Call, error) {
 	return within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
 		return s.cfg.Store.Get(ctx, id)
+	}, nil)
+}
+
+func (s *Service) storedByKey(ctx context.Context, tenant, key string) (*Call, error) {
+	return within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
+		return s.cfg.Store.ByKey(ctx, tenant, key)
 	}, nil)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/call/campaign"
+	"github.com/switchboard-voice/switchboard/call/schedule"
 	"github.com/switchboard-voice/switchboard/recording"
 )
 
@@ -25,6 +26,9 @@ type Config struct {
 	// Campaigns are served below /api/campaigns. Nil: there are none. Whoever has
 	// made the Runner has it run.
 	Campaigns *campaign.Runner
+	// Schedules are served below /api/schedules. Nil: there are none. Whoever has
+	// made the Scheduler has it run.
+	Schedules *schedule.Scheduler
 
 	// Authorize tells whose calls a request is about, or returns an error if it
 	// is about nobody's; the request is then answered with 401. It is asked

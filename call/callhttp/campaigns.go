@@ -2,8 +2,6 @@ package callhttp
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -216,8 +214,7 @@ func (a *API) createCampaign(ctx context.Context, in *createCampaignInput) (*cre
 // campaign creates a campaign, or returns the one that was created under the key.
 func (a *API) campaign(ctx context.Context, spec campaign.Spec, key string) (c *campaign.Campaign, fresh bool, err error) {
 	if key != "" {
-		sum := sha256.Sum256([]byte(tenantOf(ctx) + "\x00" + key))
-		spec.ID = "camp_" + hex.EncodeToString(sum[:16])
+		spec.ID = idOfKey("camp_", tenantOf(ctx), key)
 	}
 	c, err = a.cfg.Campaigns.Create(ctx, spec)
 	if !errors.Is(err, campaign.ErrExists) {
@@ -230,9 +227,7 @@ func (a *API) campaign(ctx context.Context, spec campaign.Spec, key string) (c *
 	if err != nil {
 		return nil, false, err
 	}
-	before, _ := json.Marshal(c.Spec)
-	now, _ := json.Marshal(spec)
-	if string(before) != string(now) {
+	if !sameJSON(c.Spec, spec) {
 		return nil, false, conflict.at("header.Idempotency-Key", "was used for another request")
 	}
 	return c, false, nil

@@ -59,6 +59,9 @@ func (a *API) describe() error {
 	if a.cfg.Campaigns != nil {
 		a.registerCampaigns(api)
 	}
+	if a.cfg.Schedules != nil {
+		a.registerSchedules(api)
+	}
 
 	tidy(api.OpenAPI())
 	spec, err := json.Marshal(api.OpenAPI())

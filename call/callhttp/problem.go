@@ -53,6 +53,7 @@ var (
 	callNotFound     = kind(404, "call_not_found", "No such call")
 	agentNotFound    = kind(404, "agent_not_found", "No such agent")
 	campaignNotFound = kind(404, "campaign_not_found", "No such campaign")
+	scheduleNotFound = kind(404, "schedule_not_found", "No such schedule")
 	noRecording      = kind(404, "recording_not_found", "The call has no recording")
 	methodNotAllowed = kind(405, "method_not_allowed", "The address does not have this method")
 	notAcceptable    = kind(406, "not_acceptable", "The answer cannot be had in this form")

@@ -18,6 +18,7 @@ var (
 	recordFields   = fieldNames(reflect.TypeFor[recordRequest]())
 	campaignFields = fieldNames(reflect.TypeFor[campaignRequest]())
 	contactFields  = fieldNames(reflect.TypeFor[contactRequest]())
+	scheduleFields = fieldNames(reflect.TypeFor[scheduleRequest]())
 	contactsFields = map[string]bool{"contacts": true}
 )
 

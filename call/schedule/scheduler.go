@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"strings"
 	"sync"
@@ -20,7 +19,7 @@ import (
 type Placer interface {
 	Place(ctx context.Context, req call.Request) (*call.Call, error)
 	Call(ctx context.Context, id string) (*call.Call, error)
-	Calls(ctx context.Context, f call.Filter) iter.Seq2[*call.Call, error]
+	CallByKey(ctx context.Context, tenant, key string) (*call.Call, error)
 }
 
 var _ Placer = (*call.Service)(nil)

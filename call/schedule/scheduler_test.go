@@ -1,14 +1,11 @@
 package schedule
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,25 +72,15 @@ func (d *desk) Call(_ context.Context, id string) (*call.Call, error) {
 	return nil, call.ErrNotFound
 }
 
-func (d *desk) Calls(_ context.Context, f call.Filter) iter.Seq2[*call.Call, error] {
-	return func(yield func(*call.Call, error) bool) {
-		d.mu.Lock()
-		var list []*call.Call
-		for _, c := range d.calls {
-			if f.Matches(c) {
-				list = append(list, d.now(c))
-			}
-		}
-		d.mu.Unlock()
-		slices.SortFunc(list, func(a, b *call.Call) int {
-			return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
-		})
-		for _, c := range list[:min(len(list), f.Max())] {
-			if !yield(c, nil) {
-				return
-			}
+func (d *desk) CallByKey(_ context.Context, tenant, key string) (*call.Call, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.calls {
+		if c.Tenant == tenant && c.IdempotencyKey == key {
+			return d.now(c), nil
 		}
 	}
+	return nil, call.ErrNotFound
 }
 
 // dialed are the times and keys of all calls.

@@ -60,44 +60,14 @@ func (s *Scheduler) recall(ctx context.Context, sched *Schedule, p *plan) (found
 	if sched.Claimed.IsZero() {
 		return false, nil
 	}
-	c, err := s.find(ctx, sched)
-	if err != nil || c == nil {
+	c, err := s.cfg.Service.CallByKey(ctx, sched.Request.Tenant, sched.key())
+	switch {
+	case errors.Is(err, call.ErrNotFound):
+		return false, nil
+	case err != nil:
 		return false, err
 	}
 	return true, s.settle(ctx, sched, p, s.result(sched, Placed, c.ID, ""))
-}
-
-// clockSlack is by how much a clock may have been set back between the claim and
-// the call.
-const clockSlack = 2 * time.Hour
-
-// find looks for the call of sched.Next among those since it was claimed.
-func (s *Scheduler) find(ctx context.Context, sched *Schedule) (*call.Call, error) {
-	out := telephony.Outbound
-	f := call.Filter{
-		Tenant:    &sched.Request.Tenant,
-		AgentID:   sched.Request.AgentID,
-		Direction: &out,
-		Since:     sched.Claimed.Add(-clockSlack),
-		Limit:     1000,
-	}
-	for {
-		n := 0
-		for c, err := range s.cfg.Service.Calls(ctx, f) {
-			if err != nil {
-				return nil, err
-			}
-			if c.IdempotencyKey == sched.key() {
-				return c, nil
-			}
-			n++
-			at := call.PositionOf(c)
-			f.Before = &at
-		}
-		if n < f.Max() {
-			return nil, nil
-		}
-	}
 }
 
 // judge says why the call of sched.Next is not to be placed; nil if it is.

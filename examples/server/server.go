@@ -13,8 +13,6 @@ import (
 
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/call/callhttp"
-	"github.com/switchboard-voice/switchboard/call/campaign"
-	campaignstore "github.com/switchboard-voice/switchboard/call/campaign/sqlstore"
 	"github.com/switchboard-voice/switchboard/call/sqlstore"
 	"github.com/switchboard-voice/switchboard/routing"
 	"github.com/switchboard-voice/switchboard/telephony/plivo"
@@ -39,7 +37,7 @@ type server struct {
 	recordings recordings
 	carrier    *sim.Carrier // nil if it is not among the providers
 
-	runner     *campaign.Runner
+	dialers    dialers
 	draining   context.Context // ends when drain begins
 	beginDrain context.CancelFunc
 }
@@ -115,12 +113,13 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSettings, err)
 	}
-	if err := s.openCampaigns(); err != nil {
+	if err := s.openDialers(); err != nil {
 		return nil, err
 	}
 	s.api, err = callhttp.New(callhttp.Config{
 		Service:   s.svc,
-		Campaigns: s.runner,
+		Campaigns: s.dialers.campaigns,
+		Schedules: s.dialers.schedules,
 		Authorize: cfg.tokens.authorize,
 		Prefix:    prefix,
 		Storages:  s.recordings.storages(),
@@ -150,22 +149,6 @@ func (s *server) openStore() (call.Store, error) {
 	}
 	s.closer = append(s.closer, store.Close)
 	return store, nil
-}
-
-// openCampaigns opens where campaigns are kept, in the same database.
-func (s *server) openCampaigns() error {
-	cfg := campaign.Config{Service: s.svc, Logger: s.log}
-	if s.cfg.database != "" {
-		store, err := campaignstore.Open(context.Background(), s.cfg.database)
-		if err != nil {
-			return err
-		}
-		s.closer = append(s.closer, store.Close)
-		cfg.Store = store
-	}
-	var err error
-	s.runner, err = campaign.New(cfg)
-	return err
 }
 
 // publicURL is how carriers reach a server that listens at addr.
@@ -327,16 +310,10 @@ func (s *server) serve(ctx context.Context) error {
 		return err
 	}
 	calling, stop := context.WithCancel(ctx)
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		_ = s.runner.Run(calling) // until it is told to stop
-	}()
-	defer func() {
-		stop()
-		<-stopped
-	}()
 	context.AfterFunc(s.draining, stop)
+	running := s.dialers.run(calling)
+	defer running.Wait()
+	defer stop()
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
