@@ -42,11 +42,11 @@ func (s *server) openDialers() error {
 	return err
 }
 
-// run has calls placed until ctx ends, and lets go of what was begun before it is
-// done.
-func (d *dialers) run(ctx context.Context) *sync.WaitGroup {
-	var running sync.WaitGroup
-	running.Go(func() { _ = d.campaigns.Run(ctx) }) // until it is told to stop
-	running.Go(func() { _ = d.schedules.Run(ctx) })
-	return &running
+// run has calls placed until ctx ends, and returns when those that are just being
+// placed have been.
+func (d *dialers) run(ctx context.Context) {
+	var both sync.WaitGroup
+	both.Go(func() { _ = d.campaigns.Run(ctx) }) // whose error is that of ctx
+	both.Go(func() { _ = d.schedules.Run(ctx) })
+	both.Wait()
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
@@ -311,8 +312,9 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	calling, stop := context.WithCancel(ctx)
 	context.AfterFunc(s.draining, stop)
-	running := s.dialers.run(calling)
-	defer running.Wait()
+	var dialing sync.WaitGroup
+	dialing.Go(func() { s.dialers.run(calling) })
+	defer dialing.Wait()
 	defer stop()
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
