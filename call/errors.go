@@ -1,7 +1,9 @@
 package call
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -19,6 +21,10 @@ var (
 	ErrOverloaded = errors.New("too many calls are live")
 	// ErrShutdown tells that the service takes no new calls any more.
 	ErrShutdown = errors.New("service is shutting down")
+	// ErrStore tells that the store does not answer in time, or fails: it is away,
+	// perhaps for a moment. What was asked for was not begun: a call that could not
+	// be placed for it is never dialed.
+	ErrStore = errors.New("store does not answer")
 	// ErrUnsaved tells that the last state of some calls could not be stored. Recover
 	// finds them as calls that live.
 	ErrUnsaved = errors.New("calls were not stored")
@@ -33,6 +39,14 @@ var (
 	ErrLive = errors.New("call is live")
 )
 
-// OverloadRetry is how long a client that met ErrOverloaded or ErrShutdown had
-// best wait before it asks again.
+// OverloadRetry is how long a client that met ErrOverloaded, ErrShutdown, ErrStore,
+// ErrNoLease or ErrUnreachable had best wait before it asks again.
 const OverloadRetry = 5 * time.Second
+
+// ofStore is what a service says of an error of its store's, asked with ctx.
+func ofStore(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrStore, err)
+}

@@ -232,7 +232,7 @@ var wireErrors = []error{
 	ErrDeclined, ErrHandedOver, errors.ErrUnsupported, context.Canceled, context.DeadlineExceeded,
 	stream.ErrKeys, telephony.ErrInvalidNumber, telephony.ErrAuth, telephony.ErrInvalidFrom,
 	telephony.ErrNotAllowed, telephony.ErrThrottled, telephony.ErrCallGone, telephony.ErrCallState,
-	telephony.ErrUnavailable, telephony.ErrBadReply, telephony.ErrRefused,
+	telephony.ErrUnavailable, telephony.ErrBadReply, telephony.ErrRefused, ErrStore,
 }
 
 func wire(err error) *wireError {

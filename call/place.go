@@ -42,8 +42,8 @@ const (
 //
 // Errors can be told apart with errors.Is: telephony.ErrInvalidNumber,
 // ErrInvalidRequest, ErrUnknownAgent, ErrUnknownProvider, ErrNotAllowed,
-// ErrIdempotency, ErrOverloaded, ErrShutdown. Others come from the store; then
-// nothing was dialed.
+// ErrIdempotency, ErrOverloaded, ErrShutdown, ErrStore, ErrNoLease. Whichever it
+// is, nothing was dialed.
 func (s *Service) Place(ctx context.Context, req Request) (*Call, error) {
 	c, err := s.place(ctx, req)
 	if err != nil {
@@ -121,7 +121,7 @@ func (s *Service) earlier(ctx context.Context, req Request) (*Call, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, ofStore(ctx, err)
 	}
 	return s.replay(c, req)
 }

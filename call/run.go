@@ -137,7 +137,7 @@ func (l *live) create(ctx context.Context) (existing *Call, err error) {
 		l.writer.version = record.Version
 		l.svc.subs.publish(first)
 	}
-	return existing, err
+	return existing, ofStore(ctx, err)
 }
 
 // begin starts the owner of the call with its first input.

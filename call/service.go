@@ -107,9 +107,10 @@ func (s *Service) CallByKey(ctx context.Context, tenant, key string) (*Call, err
 
 // stored is the record of a call as the store has it.
 func (s *Service) stored(ctx context.Context, id string) (*Call, error) {
-	return within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
+	c, err := within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
 		return s.cfg.Store.Get(ctx, id)
 	}, nil)
+	return c, ofStore(ctx, err)
 }
 
 func (s *Service) storedByKey(ctx context.Context, tenant, key string) (*Call, error) {
@@ -126,7 +127,7 @@ func (s *Service) Calls(ctx context.Context, f Filter) iter.Seq2[*Call, error] {
 			return s.cfg.Store.List(ctx, f)
 		}, nil)
 		if err != nil {
-			yield(nil, fmt.Errorf("call: list: %w", err))
+			yield(nil, fmt.Errorf("call: list: %w", ofStore(ctx, err)))
 			return
 		}
 		for _, c := range stored {
@@ -287,7 +288,7 @@ func (s *Service) Shutdown(ctx context.Context) error {
 		s.chores.stop()
 		s.cutOff(saved)
 	}
-	if n := s.counts.persistPending.Load(); n > 0 {
+	if n := s.counts.persistPending.Load() + s.unsure.left(s); n > 0 {
 		err = errors.Join(err, fmt.Errorf("call: shutdown: %w: %d", ErrUnsaved, n))
 	}
 	if s.cluster != nil {

@@ -2,6 +2,7 @@ package call
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +64,25 @@ func (u *unsure) run(s *Service) {
 		u.running = running
 		u.mu.Unlock()
 	}
+}
+
+// left tells how many such records there are that only the next Recover will bring to
+// their end. Of those of which the store does not tell, there may be one.
+func (u *unsure) left(s *Service) (n int64) {
+	u.mu.Lock()
+	ids := slices.Clone(u.ids)
+	u.mu.Unlock()
+	for i, id := range ids {
+		c, err := s.stored(s.ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return n + int64(len(ids)-i)
+		case c.Version == 1:
+			n++
+		}
+	}
+	return n
 }
 
 // endUnbegun brings a call to its end that has a record and never began.

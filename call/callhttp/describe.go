@@ -116,7 +116,7 @@ func register[I, O any](api huma.API, r route, handler func(context.Context, *I)
 	responses := map[string]*huma.Response{
 		"default": {Description: "Something went wrong inside.", Content: content},
 	}
-	for _, p := range append(r.problems, unauthorized) {
+	for _, p := range append(r.problems, unauthorized, storeAway, noLease, unreachable) {
 		status := strconv.Itoa(p.Status)
 		text := p.Title + ": " + p.Type[len(TypePrefix):] + "."
 		if known := responses[status]; known != nil {

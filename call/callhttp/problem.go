@@ -73,6 +73,9 @@ var (
 	connectionFailed = kind(502, "call_connection_failed", "The carrier did not take the call")
 	draining         = kind(503, "draining", "The service is shutting down")
 	overloaded       = kind(503, "overloaded", "The service has no room for more")
+	storeAway        = kind(503, "store_away", "The records of calls cannot be reached")
+	noLease          = kind(503, "no_lease", "This server takes no calls at present")
+	unreachable      = kind(503, "call_unreachable", "The server that has the call does not answer")
 )
 
 func kind(status int, word, title string) Problem {
@@ -189,6 +192,14 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 		return overloaded.with("as many calls are live as are allowed")
 	case errors.Is(err, call.ErrShutdown):
 		return draining.with("no new calls are taken")
+	case errors.Is(err, call.ErrNoLease):
+		return noLease.with("it has lost touch with the others; nothing was dialed")
+	case errors.Is(err, call.ErrUnreachable):
+		a.log.ErrorContext(ctx, "replica", "err", err)
+		return unreachable.with("it is not known whether it was done")
+	case errors.Is(err, call.ErrStore):
+		a.log.ErrorContext(ctx, "store", "err", err)
+		return storeAway.with("nothing was begun")
 	case errors.Is(err, call.ErrEnded), errors.Is(err, telephony.ErrCallGone):
 		return callState.with("the call is over")
 	case errors.Is(err, telephony.ErrCallState):
