@@ -3,9 +3,11 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,10 +24,8 @@ type machine struct {
 	store *Store
 }
 
-const shortLease = 6 * time.Second
-
 // startMachines starts replicas. Webhooks and sockets come to the last one.
-func startMachines(t *testing.T, n *calltest.Network, address string, count int) []*machine {
+func startMachines(t *testing.T, n *calltest.Network, address string, count int, lease time.Duration) []*machine {
 	t.Helper()
 	var all []*machine
 	for i := range count {
@@ -38,7 +38,7 @@ func startMachines(t *testing.T, n *calltest.Network, address string, count int)
 			Agents:    call.Agents{"agent": call.Echo},
 			Store:     m.store,
 			Cluster: call.Cluster{
-				Address: "http://" + host, Secret: "a secret of replicas", Lease: shortLease, Transport: m.Transport(),
+				Address: "http://" + host, Secret: "a secret of replicas", Lease: lease, Transport: m.Transport(),
 			},
 			Logger: slog.New(slog.NewTextHandler(t.Output(), nil)).With("replica", i),
 		})
@@ -62,11 +62,15 @@ func startMachines(t *testing.T, n *calltest.Network, address string, count int)
 	return all
 }
 
-func (m *machine) placeAll(t *testing.T, calls int) (ids []string) {
+// number is the number of a person.
+func number(group, i int) telephony.Number {
+	return telephony.Number(fmt.Sprintf("+1202555%d%03d", group+1, i))
+}
+
+func (m *machine) placeAll(t *testing.T, group, calls int) (ids []string) {
 	t.Helper()
 	for i := range calls {
-		to := telephony.Number(fmt.Sprintf("+1202555%04d", 1000+i))
-		c, err := m.Place(t.Context(), call.Request{AgentID: "agent", To: to, From: calltest.Number})
+		c, err := m.Place(t.Context(), call.Request{AgentID: "agent", To: number(group, i), From: calltest.Number})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,28 +79,36 @@ func (m *machine) placeAll(t *testing.T, calls int) (ids []string) {
 	return ids
 }
 
+// reaches waits until a call is in a state, or a later one, in the store.
+func reaches(ctx context.Context, t *testing.T, m *machine, id string, state call.State) *call.Call {
+	t.Helper()
+	for {
+		c, err := m.store.Get(ctx, id)
+		if err == nil && c.State >= state {
+			return c
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%s is %+v, %v", id, c, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // Of two replicas on PostgreSQL one dies with twenty live calls: the other settles
 // them, and dials none again.
 func TestReplicaThatDiesOnPostgreSQL(t *testing.T) {
+	const (
+		calls = 20
+		lease = 5 * time.Second
+	)
 	n := calltest.NewNetwork(t)
-	all := startMachines(t, n, databases["PostgreSQL"](t), 2)
-	const calls = 20
-	ids := all[0].placeAll(t, calls)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	all := startMachines(t, n, databases["PostgreSQL"](t), 2, lease)
+	ids := all[0].placeAll(t, 0, calls)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for _, id := range ids {
-		for {
-			c, err := all[1].store.Get(ctx, id)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if c.State == call.Active {
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
+		reaches(ctx, t, all[1], id, call.Active)
 	}
-	time.Sleep(shortLease) // the other one may judge
 	all[0].Kill()
 	if err := all[0].store.Close(); err != nil {
 		t.Fatal(err)
@@ -108,7 +120,7 @@ func TestReplicaThatDiesOnPostgreSQL(t *testing.T) {
 			t.Errorf("%s: %+v, %v", id, c, err)
 		}
 	}
-	t.Logf("%d calls settled %v after the death, with a lease of %v", calls, time.Since(died).Round(time.Millisecond), shortLease)
+	t.Logf("%d calls settled %v after the death, with a lease of %v", calls, time.Since(died).Round(time.Millisecond), lease)
 	placed := make(map[telephony.Number]int)
 	for _, k := range n.Carrier.Calls() {
 		placed[telephony.Number(k.To)]++
@@ -126,78 +138,135 @@ func TestReplicaThatDiesOnPostgreSQL(t *testing.T) {
 	}
 }
 
-// PostgreSQL restarts while calls begin and end on two replicas: each call that was
-// placed has its final record, and none is taken from who has it.
+// PostgreSQL restarts while calls begin and end on two replicas. Who asks for a call
+// meanwhile gets it, or is told that the store is away, and then nothing is dialed;
+// each call that was placed has its final record; none is taken from who has it.
 func TestPostgreSQLRestartsUnderLoad(t *testing.T) {
-	n := calltest.NewNetwork(t)
-	all := startMachines(t, n, databases["PostgreSQL"](t), 2)
-	var (
-		mu      sync.Mutex
-		ids     []string
-		refused int
-		workers sync.WaitGroup
-	)
 	const calls = 50
-	for i := range calls {
-		workers.Go(func() {
-			time.Sleep(time.Duration(i) * 40 * time.Millisecond) // some before, some while it is away
-			m := all[i%2]
-			to := telephony.Number(fmt.Sprintf("+1202555%04d", 2000+i))
-			c, err := m.Place(t.Context(), call.Request{AgentID: "agent", To: to, From: calltest.Number})
-			mu.Lock()
-			if err != nil {
-				refused++
-			} else {
-				ids = append(ids, c.ID)
-			}
-			mu.Unlock()
-			if err != nil {
-				return
-			}
-			time.Sleep(700 * time.Millisecond)
-			if err := m.Hangup(t.Context(), c.ID); err != nil {
-				t.Errorf("hang-up: %v", err)
-			}
-		})
+	n := calltest.NewNetwork(t)
+	all := startMachines(t, n, databases["PostgreSQL"](t), 2, time.Minute) // none is to be thought dead
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var live [2][]string
+	for i, m := range all {
+		live[i] = m.placeAll(t, i, calls/2)
+		for _, id := range live[i] {
+			reaches(ctx, t, m, id, call.Active)
+		}
 	}
-	time.Sleep(800 * time.Millisecond)
-	var up time.Time
-	pgtest.Start(t).Restart(t, func() { time.Sleep(500 * time.Millisecond) })
-	up = time.Now()
+	type answer struct {
+		to telephony.Number
+		id string
+	}
+	var (
+		answers = make(chan answer, calls)
+		refused atomic.Int64
+		askers  sync.WaitGroup
+		slowest atomic.Int64
+	)
+	var mu sync.Mutex
+	late := make(map[string]time.Time) // calls that were over when they were to be hung up
+	pgtest.Start(t).Restart(t, func() {
+		for i, m := range all { // half of them end by us, half by the person
+			for j, id := range live[i] {
+				if j%2 == 1 {
+					for _, talk := range n.Phone(string(number(i, j))).Talks() {
+						talk.Hangup()
+					}
+					continue
+				}
+				askers.Go(func() {
+					asked := time.Now()
+					if err := m.Hangup(ctx, id); errors.Is(err, call.ErrStore) {
+						mu.Lock()
+						late[id] = asked
+						mu.Unlock()
+					} else if err != nil {
+						t.Errorf("hang-up while the store is away: %v", err)
+					}
+				})
+			}
+		}
+		for i := range calls {
+			m, to := all[i%2], number(2, i)
+			askers.Go(func() {
+				began := time.Now()
+				c, err := m.Place(ctx, call.Request{AgentID: "agent", To: to, From: calltest.Number})
+				switch took := int64(time.Since(began)); {
+				case err == nil:
+					answers <- answer{to, c.ID}
+				case errors.Is(err, call.ErrStore), errors.Is(err, call.ErrNoLease):
+					answers <- answer{to, ""}
+					refused.Add(1)
+				default:
+					t.Errorf("refused after %v: %v", time.Duration(took), err)
+				}
+				for took, most := int64(time.Since(began)), slowest.Load(); took > most && !slowest.CompareAndSwap(most, took); most = slowest.Load() {
+				}
+			})
+		}
+	})
+	up := time.Now()
 	for _, m := range all {
-		if _, err := m.store.Get(t.Context(), "nobody"); !errors.Is(err, call.ErrNotFound) {
-			t.Errorf("after the restart: %v", err)
+		for _, err := m.store.Get(ctx, "nobody"); !errors.Is(err, call.ErrNotFound); _, err = m.store.Get(ctx, "nobody") {
+			if ctx.Err() != nil {
+				t.Fatalf("after the restart: %v", err)
+			}
 		}
 	}
 	healed := time.Since(up)
-	workers.Wait()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for i, id := range ids {
-		m := all[i%2]
-		if c, err := m.Wait(ctx, id); err != nil || !c.State.Terminal() {
-			t.Errorf("%s: %+v, %v", id, c, err)
+	askers.Wait()
+	close(answers)
+	placed := make(map[telephony.Number]string)
+	for a := range answers {
+		placed[a.to] = a.id
+	}
+	causes := make(map[call.Cause]int)
+	for i, m := range all {
+		for _, id := range live[i] {
+			c := reaches(ctx, t, m, id, call.Completed)
+			if asked, over := late[id]; over && c.EndedAt.After(asked) {
+				t.Errorf("%s was live, and not hung up: it ended %v later, %v", id, c.EndedAt.Sub(asked), c.Cause)
+			}
+			causes[c.Cause]++
 		}
-		for { // and it is stored
-			c, err := m.store.Get(ctx, id)
-			if err != nil {
-				t.Fatalf("%s: %v", id, err)
-			}
-			if c.State.Terminal() {
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
+	}
+	stored := time.Since(up)
+	for to, id := range placed {
+		if id == "" {
+			continue
+		}
+		reaches(ctx, t, all[0], id, call.Active)
+		if err := all[1].Hangup(ctx, id); err != nil && !errors.Is(err, call.ErrEnded) {
+			t.Errorf("hang-up of the call to %v: %v", to, err)
+		}
+		reaches(ctx, t, all[0], id, call.Completed)
+	}
+	dialed := make(map[telephony.Number]int)
+	for _, k := range n.Carrier.Calls() {
+		dialed[telephony.Number(k.To)]++
+	}
+	for to, times := range dialed {
+		if times > 1 {
+			t.Errorf("%v was dialed %d times", to, times)
+		}
+		if id, asked := placed[to]; asked && id == "" {
+			t.Errorf("%v was dialed, and whoever asked for it was told that it was not", to)
 		}
 	}
 	for i, m := range all {
-		if st := m.Stats(); st.TakenOver != 0 || st.Fenced != 0 {
+		if st := m.Stats(); st.TakenOver != 0 || st.Fenced != 0 || st.PersistPending != 0 {
 			t.Errorf("replica %d: %+v", i, st)
 		}
 	}
-	t.Logf("%d calls placed, %d refused, all final records there; pools healed %v after the server was back", len(ids), refused, healed.Round(time.Millisecond))
+	t.Logf("of %d calls that ended while the store was away all final records are there %v after it was back: %v", calls, stored.Round(time.Millisecond), causes)
+	t.Logf("of %d calls asked for meanwhile %d were placed and %d refused, in %v at most; pools healed in %v",
+		calls, calls-int(refused.Load()), refused.Load(), time.Duration(slowest.Load()).Round(time.Millisecond), healed.Round(time.Millisecond))
 }
 
-// Of two who claim a call at the same moment one wins, a thousand times.
+var claims = flag.Int("claims", 50, "so often two replicas claim a call at the same moment")
+
+// Of two who claim a call at the same moment one wins, each time.
 func TestReplicasClaimOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, address string) {
 		stores := []*Store{mustOpen(t, address), mustOpen(t, address)}
@@ -205,27 +274,30 @@ func TestReplicasClaimOnce(t *testing.T) {
 		if err := put(stores[0], c); err != nil {
 			t.Fatal(err)
 		}
-		for range 1000 {
+		var won [2]int
+		for range *claims {
 			var errs [2]error
-			var claims sync.WaitGroup
+			var both sync.WaitGroup
 			for i, s := range stores {
-				claims.Go(func() {
+				both.Go(func() {
 					mine := c.Clone()
 					mine.Version++
 					mine.Owner = fmt.Sprint("replica ", i)
 					errs[i] = s.Update(t.Context(), mine, nil)
 				})
 			}
-			claims.Wait()
-			lost := errs[0]
-			if lost == nil {
-				lost = errs[1]
+			both.Wait()
+			winner := 0
+			if errs[0] != nil {
+				winner = 1
 			}
-			if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(lost, call.ErrConflict) {
+			if errs[winner] != nil || !errors.Is(errs[1-winner], call.ErrConflict) {
 				t.Fatalf("version %d: %v and %v", c.Version+1, errs[0], errs[1])
 			}
+			won[winner]++
 			c.Version++
 		}
+		t.Logf("%d and %d claims were won", won[0], won[1])
 	})
 }
 

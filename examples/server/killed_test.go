@@ -67,10 +67,7 @@ var momentNames = [momentKinds]string{"at some time", "before the reply to a dia
 // again is the same call, and the recordings play, but for the last moment.
 func TestServerThatIsKilled(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "server")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := build(t)
 	var k kills
 	var workers sync.WaitGroup
 	var next atomic.Int64
@@ -78,6 +75,7 @@ func TestServerThatIsKilled(t *testing.T) {
 		workers.Go(func() {
 			v := newVictim(t, binary, &k)
 			defer v.close()
+			v.start()
 			for n := next.Add(1); n <= int64(*rounds) && !t.Failed(); n = next.Add(1) {
 				v.round(*roundsSeed + uint64(n) - 1)
 			}
@@ -95,6 +93,16 @@ func TestServerThatIsKilled(t *testing.T) {
 		time.Duration(k.slowest.Load()).Round(time.Millisecond), time.Duration(k.mostMissing.Load()))
 }
 
+// build builds the server.
+func build(t *testing.T) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "server")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
 // victim is a server in a process of its own that is killed again and again, and
 // a carrier that lives on.
 type victim struct {
@@ -102,7 +110,8 @@ type victim struct {
 	kills   *kills
 	binary  string
 	dir     string
-	address string // host:port of the server
+	address string   // host:port of the server
+	env     []string // more variables
 	carrier *sim.Carrier
 	rest    *http.Server
 	client  *http.Client
@@ -129,19 +138,26 @@ func newVictim(t *testing.T, binary string, k *kills) *victim {
 	}
 	v.rest = &http.Server{Handler: v.carrier, ReadHeaderTimeout: 5 * time.Second, Addr: l.Addr().String()}
 	go func() { _ = v.rest.Serve(l) }() // until it is closed
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Error(err)
-		return v
-	}
-	v.address = free.Addr().String()
-	_ = free.Close()
-	v.start()
+	v.address = freeAddress(t)
 	return v
 }
 
+// freeAddress is where nobody listens yet.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
 func (v *victim) close() {
-	v.kill()
+	if v.process != nil {
+		v.kill()
+	}
 	_ = v.carrier.Close()
 	_ = v.rest.Close()
 	v.client.CloseIdleConnections()
@@ -155,6 +171,7 @@ func (v *victim) start() {
 		"TWILIO_ACCOUNT_SID="+sim.DefaultAccountSID, "TWILIO_AUTH_TOKEN="+sim.DefaultAuthToken,
 		"DATABASE_URL=sqlite:"+filepath.Join(v.dir, "calls.db"), "RECORDING_URL=file:"+filepath.Join(v.dir, "recordings"),
 		"API_TOKENS=mine", "CALLS_PER_SECOND=100", "RING_TIMEOUT=5s", "MAX_DURATION=60s", "DEFAULT_AGENT=echo")
+	v.process.Env = append(v.process.Env, v.env...)
 	v.process.Stdout, v.process.Stderr = io.Discard, &v.log
 	if err := v.process.Start(); err != nil {
 		v.t.Error(err)
