@@ -184,33 +184,86 @@ func TestNoRoomIsSaidWithATimeToComeBack(t *testing.T) {
 	})
 }
 
-func TestAnotherTenantsCallDoesNotExist(t *testing.T) {
-	b := setup(t, nil)
-	b.keep(finished())
-	foreign, unknown := "call_1", "call_9"
-	for _, route := range []string{
-		"GET ", "GET /transcript", "GET /recording", "GET /events", "POST /disconnect", "DELETE ",
-		`POST /transfer {"to_phone":"+12025550177"}`, `POST /transfer {"agent_id":"echo"}`, `POST /transfer {"to_phone":"+12025550177","warm":true}`,
-		`POST /dtmf {"digits":"1"}`, "POST /hold", "POST /resume",
-		"POST /recording/pause", "POST /recording/resume", `POST /recording/consent {"agrees":true}`,
-		"POST /carrier-recordings {}", "GET /carrier-recordings/RE1", "POST /carrier-recordings/RE1/pause",
-		"POST /carrier-recordings/RE1/resume", "POST /carrier-recordings/RE1/stop", "DELETE /carrier-recordings/RE1",
-	} {
-		method, rest, _ := strings.Cut(route, " ")
-		rest, body, _ := strings.Cut(rest, " ")
-		a := b.ask("other", method, "/api/calls/"+foreign+rest, body)
-		u := b.ask("other", method, "/api/calls/"+unknown+rest, body)
-		wantProblem(t, a, 404, "call_not_found")
-		if a.Code != u.Code || a.Body.String() != u.Body.String() || !cmp.Equal(a.Header(), u.Header()) {
-			t.Errorf("%s: a foreign call is answered with %d %s, an unknown one with %d %s", route, a.Code, a.Body, u.Code, u.Body)
+// ownedRoutes are the routes of the API's own description that are about somebody's
+// call or campaign.
+func (b *bench) ownedRoutes() []string {
+	b.t.Helper()
+	doc := decode[struct {
+		Paths map[string]map[string]any
+	}](b.t, b.ask("acme", "GET", "/openapi.json", ""), 200)
+	var routes []string
+	for path, methods := range doc.Paths {
+		for method := range methods {
+			if route := strings.ToUpper(method) + " " + path; strings.Contains(path, "{") {
+				routes = append(routes, route)
+			} else if !slices.Contains([]string{
+				"GET /api/calls", "POST /api/calls", "POST /api/calls/batch", "GET /api/events",
+				"POST /api/tickets", "GET /api/campaigns", "POST /api/campaigns",
+			}, route) {
+				b.t.Errorf("%s: is it about something that a tenant owns?", route)
+			}
 		}
 	}
-	if list := decode[struct{ Calls []Summary }](t, b.ask("other", "GET", "/api/calls", ""), 200); len(list.Calls) != 0 {
-		t.Errorf("the list of another tenant has %v", list.Calls)
+	slices.Sort(routes)
+	return routes
+}
+
+// Whatever route there is, also one that will be added, another tenant's id is
+// answered as one that nobody has.
+func TestAnotherTenantsCallDoesNotExist(t *testing.T) {
+	bodies := map[string][]string{ // of the routes that need one
+		"POST /api/calls/{id}/transfer": {
+			`{"to_phone":"+12025550177"}`, `{"agent_id":"echo"}`, `{"to_phone":"+12025550177","warm":true}`,
+		},
+		"POST /api/calls/{id}/dtmf":               {`{"digits":"1"}`},
+		"POST /api/calls/{id}/recording/consent":  {`{"agrees":true}`},
+		"POST /api/calls/{id}/carrier-recordings": {`{}`},
+		"POST /api/campaigns/{id}/contacts":       {`{"contacts":[{"phone_number":"+12127550109"}]}`},
 	}
-	if _, err := b.svc.Call(t.Context(), foreign); err != nil {
-		t.Errorf("the call is gone: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := withCampaigns(t)
+		b.keep(finished())
+		campaign := decode[campaignView](t, b.ask("acme", "POST", "/api/campaigns", campaignBody), 201).CampaignID
+		fill := func(path, id string) string {
+			return strings.NewReplacer("{id}", id, "{recording_id}", "RE1").Replace(path)
+		}
+		asked := 0
+		for _, route := range b.ownedRoutes() {
+			method, path, _ := strings.Cut(route, " ")
+			foreign, word := "call_1", "call_not_found"
+			if strings.HasPrefix(path, "/api/campaigns/") {
+				foreign, word = campaign, "campaign_not_found"
+			}
+			needed := bodies[route]
+			if needed == nil {
+				needed = []string{""}
+			}
+			for _, body := range needed {
+				a := b.ask("other", method, fill(path, foreign), body)
+				u := b.ask("other", method, fill(path, strings.Repeat("9", len(foreign))), body)
+				wantProblem(t, a, 404, word)
+				if a.Code != u.Code || a.Body.String() != u.Body.String() || !cmp.Equal(a.Header(), u.Header()) {
+					t.Errorf("%s: a foreign one is answered with %d %s, an unknown one with %d %s", route, a.Code, a.Body, u.Code, u.Body)
+				}
+				asked++
+			}
+		}
+		if asked < 25 {
+			t.Errorf("%d routes were asked", asked)
+		}
+		if list := decode[struct{ Calls []Summary }](t, b.ask("other", "GET", "/api/calls", ""), 200); len(list.Calls) != 0 {
+			t.Errorf("the list of another tenant has %v", list.Calls)
+		}
+		if list := decode[struct{ Campaigns []campaignSummary }](t, b.ask("other", "GET", "/api/campaigns", ""), 200); len(list.Campaigns) != 0 {
+			t.Errorf("the list of another tenant has %v", list.Campaigns)
+		}
+		if _, err := b.svc.Call(t.Context(), "call_1"); err != nil {
+			t.Errorf("the call is gone: %v", err)
+		}
+		if c := decode[campaignView](t, b.ask("acme", "GET", "/api/campaigns/"+campaign, ""), 200); c.Status != "paused" || c.Progress.Waiting != 2 {
+			t.Errorf("the campaign is %+v", c)
+		}
+	})
 }
 
 func TestNobodyGetsNothing(t *testing.T) {
