@@ -30,10 +30,26 @@ type house struct {
 
 	mu     sync.Mutex
 	served []string // callers, in the order in which agents had them
+	busy   *busy
+	ours   string // number
+	talk   time.Duration
 }
 
 func tone(hz float64, d time.Duration) audio.Reader {
 	return audio.NewSamples(audiotest.Tone(hz, d, 8000), 8000)
+}
+
+// busy counts the calls that agents have, on all houses that share it.
+type busy struct {
+	sync.Mutex
+	now, most map[string]int
+}
+
+func (b *busy) add(name string, n int) {
+	b.Lock()
+	defer b.Unlock()
+	b.now[name] += n
+	b.most[name] = max(b.most[name], b.now[name])
 }
 
 // agent talks for so long with each caller.
@@ -47,6 +63,8 @@ func (h *house) agent(name string, long time.Duration) call.Agent {
 		h.mu.Lock()
 		h.served = append(h.served, name+" "+string(who[len(who)-2:]))
 		h.mu.Unlock()
+		h.busy.add(name, 1)
+		defer h.busy.add(name, -1)
 		_, err := s.Speak(tone(1000, long)).Wait(ctx)
 		return err
 	})
@@ -77,13 +95,22 @@ func onBoth(t *testing.T, test func(t *testing.T, n *calltest.Network)) {
 // are cut off when the test ends.
 func open(t *testing.T, n *calltest.Network, change func(*queue.Queue, *queue.Config)) *house {
 	t.Helper()
-	h := &house{Network: n, t: t}
+	h := &house{Network: n, ours: calltest.Number, talk: time.Minute, busy: &busy{now: map[string]int{}, most: map[string]int{}}}
+	h.open(t, n.Provider, calltest.PublicURL, change)
+	n.Connect(h.svc)
+	return h
+}
+
+// open makes its service.
+func (h *house) open(t *testing.T, provider call.Provider, url string, change func(*queue.Queue, *queue.Config)) {
+	t.Helper()
+	h.t = t
 	q := queue.Queue{
-		Agents: []string{"ann"}, Backup: "mailbox",
+		Agents: []string{"ann"}, Backup: "mailbox", LeaveKey: "9", CallbackKey: "1",
 		Music: func(rate int) audio.Reader { return audio.Signal{Hertz: []float64{700}}.Reader(rate) },
 	}
 	cfg := queue.Config{
-		Agents: call.Agents{"ann": h.agent("ann", time.Minute), "bob": h.agent("bob", time.Minute), "mailbox": h.agent("mailbox", time.Second)},
+		Agents: call.Agents{"ann": h.agent("ann", h.talk), "bob": h.agent("bob", h.talk), "mailbox": h.agent("mailbox", time.Second)},
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	if change != nil {
@@ -95,8 +122,8 @@ func open(t *testing.T, n *calltest.Network, change func(*queue.Queue, *queue.Co
 		t.Fatal(err)
 	}
 	h.svc, err = call.New(call.Config{
-		PublicURL: calltest.PublicURL,
-		Providers: []call.Provider{n.Provider},
+		PublicURL: url,
+		Providers: []call.Provider{provider},
 		Agents:    h.desk.Agents(),
 		Router:    routing.First(h.desk.Router("sales"), routing.Always("mailbox")),
 		Logger:    cfg.Logger,
@@ -115,14 +142,12 @@ func open(t *testing.T, n *calltest.Network, change func(*queue.Queue, *queue.Co
 		cancel()
 		<-ran
 	})
-	n.Connect(h.svc)
-	return h
 }
 
 // caller calls from a number that ends in two digits.
 func (h *house) caller(digits int) *sim.Talk {
 	h.t.Helper()
-	talk, err := h.Phone(fmt.Sprintf("+120255502%02d", digits)).Call(h.t.Context(), calltest.Number)
+	talk, err := h.Phone(fmt.Sprintf("+120255502%02d", digits)).Call(h.t.Context(), h.ours)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -118,12 +118,18 @@ func (d *Desk) forget(p *Place) {
 
 // dismiss sends a caller to the backup.
 func (l *line) dismiss(s *call.Session, why string) error {
-	s.Clear()
+	end(s)
 	l.event(s, "left", map[string]string{"why": why})
 	if l.Backup == "" {
 		return nil // which hangs up
 	}
 	return s.HandOver(l.Backup)
+}
+
+// end ends what a caller hears who waits.
+func end(s *call.Session) {
+	_ = s.Resume() // fails if there is no music
+	s.Clear()
 }
 
 // event notes something about the queue on the call.
@@ -142,8 +148,9 @@ type wait struct {
 	session *call.Session
 	call    *call.Call
 	begun   time.Time
-	told    int  // the position that was told last
-	music   bool // it plays
+	told    int             // the position that was told last
+	said    <-chan struct{} // closed when the announcement has been heard; nil if there is none
+	music   bool            // it has begun
 }
 
 // run lets the caller wait, and returns its agent, or why it waits no longer.
@@ -173,6 +180,9 @@ func (w *wait) run(ctx context.Context) (agent, why string) {
 			}
 		case <-tell.C:
 			w.tell(ctx)
+		case <-w.said:
+			w.said = nil
+			w.hold()
 		case key, ok := <-keys:
 			switch {
 			case !ok:
@@ -190,7 +200,7 @@ func (w *wait) run(ctx context.Context) (agent, why string) {
 	}
 }
 
-// tell tells the caller how it stands, with music before and after.
+// tell tells the caller how it stands. There is music before and after.
 func (w *wait) tell(ctx context.Context) {
 	w.desk.mu.Lock()
 	at := w.standing
@@ -199,16 +209,27 @@ func (w *wait) tell(ctx context.Context) {
 		w.told = at.Position
 		w.event(w.session, "position", map[string]string{"position": strconv.Itoa(at.Position)})
 	}
-	if w.Announce != nil && at.Position > 0 && w.say(w.Announce(ctx, w.call, at)) != nil || !w.music {
-		w.session.Say(call.Utterance{Audio: w.Music(w.session.Format().Rate), Background: true})
-		w.music = true
+	if w.Announce != nil && at.Position > 0 {
+		if said := w.say(w.Announce(ctx, w.call, at)); said != nil {
+			w.said = said.Done()
+		}
 	}
+	if w.said == nil && !w.music {
+		w.hold()
+	}
+}
+
+// hold lets the caller hear music: nobody listens to it, and its silence does not
+// count.
+func (w *wait) hold() {
+	w.music = true
+	_ = w.session.Hold(w.Music(w.session.Format().Rate)) // fails if the call is over, or on hold by the host
 }
 
 // promise tells the caller that it will be called back. It returns the agent if it
 // has one before that was heard.
 func (w *wait) promise(ctx context.Context) (agent string) {
-	w.session.Clear()
+	end(w.session)
 	if w.Promise == nil {
 		return ""
 	}
@@ -230,6 +251,7 @@ func (w *wait) say(u call.Utterance, err error) *call.Speech {
 	case err != nil:
 		w.desk.log.Warn("caller is not told how it stands", "call", w.call.ID, "err", err)
 	case u.Audio != nil:
+		_ = w.session.Resume() // fails if there is no music yet
 		return w.session.Say(u)
 	}
 	return nil
@@ -238,7 +260,7 @@ func (w *wait) say(u call.Utterance, err error) *call.Speech {
 // serve hands the caller over to its agent.
 func (w *wait) serve(agent string) error {
 	s, waited := w.session, time.Since(w.begun)
-	s.Clear() // the music
+	end(s)
 	w.event(s, "served", map[string]string{"agent": agent, "waited": waited.Round(time.Millisecond).String()})
 	if err := s.HandOver(agent); err != nil {
 		w.desk.forget(w.place)
