@@ -15,6 +15,7 @@ import (
 
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/call/campaign"
+	"github.com/switchboard-voice/switchboard/call/queue"
 	"github.com/switchboard-voice/switchboard/call/schedule"
 	"github.com/switchboard-voice/switchboard/recording"
 )
@@ -29,6 +30,8 @@ type Config struct {
 	// Schedules are served below /api/schedules. Nil: there are none. Whoever has
 	// made the Scheduler has it run.
 	Schedules *schedule.Scheduler
+	// Queues are shown at /api/queues, each to its tenant. Nil: there are none.
+	Queues *queue.Desk
 
 	// Authorize tells whose calls a request is about, or returns an error if it
 	// is about nobody's; the request is then answered with 401. It is asked

@@ -62,6 +62,9 @@ func (a *API) describe() error {
 	if a.cfg.Schedules != nil {
 		a.registerSchedules(api)
 	}
+	if a.cfg.Queues != nil {
+		a.registerQueues(api)
+	}
 
 	tidy(api.OpenAPI())
 	spec, err := json.Marshal(api.OpenAPI())

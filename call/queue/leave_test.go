@@ -100,7 +100,7 @@ func TestCallersAreCalledBack(t *testing.T) {
 		})
 		var back *sim.Talk
 		n.Phone("+12025550201").Behave(sim.Behavior{Ring: 3 * time.Second, Talk: func(k *sim.Talk) { back = k; <-k.Done() }})
-		n.Phone("+12025550202").Behave(sim.Behavior{Ring: time.Minute}) // who does not pick up
+		n.Phone("+12025550202").Behave(sim.Behavior{Outcome: sim.NoAnswer}) // who does not pick up
 		var talks []*sim.Talk
 		for i := range 4 {
 			talks = append(talks, h.caller(i))

@@ -23,6 +23,8 @@ type line struct {
 // store, and at most Config.Poll old; the others are of this desk, since it was
 // made.
 type Stats struct {
+	Tenant string // whose queue it is
+
 	Waiting   int           // callbacks included
 	Callbacks int           // of those
 	Longest   time.Duration // for which anybody waits by now
@@ -56,6 +58,7 @@ func (d *Desk) Stats() map[string]Stats {
 	all := make(map[string]Stats, len(d.queues))
 	for name, l := range d.queues {
 		st := l.counts
+		st.Tenant = l.Tenant
 		st.Waiting, st.Callbacks, st.Longest = l.waiting, l.calls, l.longest
 		all[name] = st
 	}

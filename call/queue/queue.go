@@ -17,6 +17,8 @@ import (
 type Queue struct {
 	// Agents are those to whom callers are given. An agent may be of several queues.
 	Agents []string
+	// Tenant is whose queue it is, for hosts that serve several; may be empty.
+	Tenant string
 	// Max is how many may wait at once, callbacks included. Zero: 50.
 	Max int
 	// MaxWait is how long a caller waits at most. Zero: 10 minutes.
