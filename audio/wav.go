@@ -428,7 +428,8 @@ func AppendWAVHeader(dst []byte, format Format, channels int, frames int64) []by
 	frame := format.Encoding.SampleBytes() * channels
 	size := frames * int64(frame)
 
-	h := append(dst, "RIFF"...)
+	h := dst
+	h = append(h, "RIFF"...)
 	h = le.AppendUint32(h, uint32(int64(wavHeaderBytes(format.Encoding))-8+size+size%2))
 	h = append(h, "WAVEfmt "...)
 	fmtBytes, tag := uint32(16), uint16(wavPCM)

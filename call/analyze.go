@@ -90,7 +90,7 @@ func (s *Session) LogMetrics(figures map[string]float64) error {
 	if len(figures) == 0 {
 		return nil
 	}
-	var err error = ErrEnded
+	err := ErrEnded
 	s.live.amend(func(c *Call) *Event {
 		all := maps.Clone(c.Metrics.Figures)
 		if all == nil {

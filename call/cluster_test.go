@@ -397,7 +397,7 @@ func TestClusterSettlesTheCallsOfADeadReplica(t *testing.T) {
 		time.Sleep(time.Minute)
 		placed := make(map[telephony.Number]int)
 		for _, k := range rs.Carrier.Calls() {
-			placed[telephony.Number(k.To)]++
+			placed[k.To]++
 			if !k.Status.Final() && k.To != "+12025550177" {
 				t.Errorf("the carrier's call to %s is left %v", k.To, k.Status)
 			}

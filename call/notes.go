@@ -189,7 +189,7 @@ func (n *notes) segments() []transcript.Segment {
 
 // inOrder merges what agents told and what was heard.
 func inOrder(told, heard []transcript.Segment) []transcript.Segment {
-	all := append(told, heard...)
+	all := slices.Concat(told, heard)
 	slices.SortStableFunc(all, func(a, b transcript.Segment) int { return cmp.Compare(a.At, b.At) })
 	return all
 }

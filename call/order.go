@@ -162,7 +162,7 @@ func (p *peers) order(ctx context.Context, to *peer, o order) (r result, err err
 	case err != nil && ctx.Err() != nil:
 		return r, context.Cause(ctx)
 	case err != nil:
-		return r, fmt.Errorf("%w: %v", ErrUnreachable, err)
+		return r, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	return r, r.Err.error()
 }

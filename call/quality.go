@@ -171,9 +171,9 @@ func circuitNoise(nc, slr, olr float64) float64 {
 		sidetone = 18.0 // LSTR
 		floor    = -64.0
 	)
-	nos := room - slr - handsets - 100 + 0.004*math.Pow(room-olr-handsets-14, 2)
+	nos := room - slr - handsets - 100 + 0.004*square(room-olr-handsets-14)
 	pre := room + 10*math.Log10(1+math.Pow(10, (10-sidetone)/10))
-	nor := defaultRLR - 121 + pre + 0.008*math.Pow(pre-35, 2)
+	nor := defaultRLR - 121 + pre + 0.008*square(pre-35)
 	sum := 0.0
 	for _, n := range []float64{nc, nos, nor, floor + defaultRLR} {
 		sum += math.Pow(10, n/10)
@@ -216,3 +216,5 @@ func opinion(r float64) float64 {
 	}
 	return max(1, 1+0.035*r+r*(r-60)*(100-r)*7e-6)
 }
+
+func square(x float64) float64 { return x * x }

@@ -62,7 +62,8 @@ func (v Voicemail) Serve(ctx context.Context, s *Session) error {
 	grace := time.NewTimer(s.live.svc.cfg.AgentGrace)
 	defer grace.Stop()
 	select {
-	case <-served: // its error is that of its context, or as good
+	case err := <-served: // that of its context, or as good
+		s.live.log.Debug("agent has left a machine", "err", err)
 	case <-grace.C:
 		s.live.log.Warn("agent has not returned from a call that a machine has picked up")
 	}

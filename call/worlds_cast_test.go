@@ -43,7 +43,6 @@ type part struct {
 	said    time.Duration // by the person, to somebody who heard it
 	spoken  time.Duration // by the agent, and heard to its end
 	moved   bool          // the caller was with somebody else, or on hold
-	agentIn bool
 }
 
 type partKind int

@@ -117,7 +117,6 @@ type watchedSink struct {
 	recording.Sink
 	process *process
 	id      string
-	closed  sync.Once
 	over    bool
 }
 

@@ -10,5 +10,6 @@ func freeBytes(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return 0, err
 	}
+	//nolint:unconvert // its type is another one on other systems
 	return int64(st.Bavail) * int64(st.Bsize), nil
 }

@@ -169,7 +169,7 @@ func bringBack(ctx context.Context, storage Storage, key string) (Recording, err
 	if err != nil {
 		return Recording{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	l, frames, err := readLayout(f)
 	if err != nil {
 		return Recording{}, err

@@ -280,11 +280,7 @@ func (a *API) get(ctx context.Context, in *one) (*getOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := a.detail(ctx, c)
-	if err != nil {
-		return nil, a.problem(ctx, err)
-	}
-	return &getOutput{Body: body}, nil
+	return &getOutput{Body: a.detail(ctx, c)}, nil
 }
 
 type recordingOutput struct{ Body recorded }

@@ -81,7 +81,7 @@ type detail struct {
 	CarrierRecordings []carrierRecording `json:"carrier_recordings,omitempty" doc:"Those that the carrier was told to make."`
 }
 
-func (a *API) detail(ctx context.Context, c *call.Call) (*detail, error) {
+func (a *API) detail(ctx context.Context, c *call.Call) *detail {
 	url, err := a.recordingURL(ctx, c)
 	if err != nil { // the rest is worth having
 		a.log.Warn("address of a recording not known", "call", c.ID, "err", err)
@@ -99,7 +99,7 @@ func (a *API) detail(ctx context.Context, c *call.Call) (*detail, error) {
 		Analysis:         newAnalysis(c.Analysis),
 
 		CarrierRecordings: carrierRecordings(c.CarrierRecordings),
-	}, nil
+	}
 }
 
 // urlTime is how long a storage may take to tell an address.

@@ -181,8 +181,8 @@ func (r *Runner) postpone(k *Contact, wait time.Duration) {
 }
 
 // over ends a contact that is not called.
-func (k *Contact) over(o Outcome, why string) {
-	k.State, k.Due, k.Outcome, k.Detail = Over, time.Time{}, o, why
+func (c *Contact) over(o Outcome, why string) {
+	c.State, c.Due, c.Outcome, c.Detail = Over, time.Time{}, o, why
 }
 
 // note adds an attempt to a contact, and says how it goes on.

@@ -123,7 +123,7 @@ func TestReplicaThatDiesOnPostgreSQL(t *testing.T) {
 	t.Logf("%d calls settled %v after the death, with a lease of %v", calls, time.Since(died).Round(time.Millisecond), lease)
 	placed := make(map[telephony.Number]int)
 	for _, k := range n.Carrier.Calls() {
-		placed[telephony.Number(k.To)]++
+		placed[k.To]++
 		if !k.Status.Final() {
 			t.Errorf("the carrier's call to %v is left %v", k.To, k.Status)
 		}

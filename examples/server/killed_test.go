@@ -367,8 +367,7 @@ func (v *victim) settle(seed uint64, calls []*asked, restarted time.Time) {
 		}
 	}
 	took := int64(time.Since(restarted))
-	for most := v.kills.slowest.Load(); took > most && !v.kills.slowest.CompareAndSwap(most, took); most = v.kills.slowest.Load() {
-	}
+	raise(&v.kills.slowest, took)
 	dials := make(map[string]int)
 	for _, k := range v.carrier.Calls() {
 		dials[string(k.To)]++
@@ -416,8 +415,7 @@ func (v *victim) listen(seed uint64, a *asked) {
 		return
 	}
 	lost := spoken - heard
-	for most := v.kills.mostMissing.Load(); int64(lost) > most && !v.kills.mostMissing.CompareAndSwap(most, int64(lost)); most = v.kills.mostMissing.Load() {
-	}
+	raise(&v.kills.mostMissing, int64(lost))
 	if lost > mostLost {
 		v.t.Errorf("round %d: of %v that were said on %s, %v are recorded", seed, spoken, a.id, heard)
 	}
@@ -499,4 +497,13 @@ func toneOf(pcm []int16) float64 {
 		return 0
 	}
 	return 4000 * float64(crossings-1) / float64(last-first)
+}
+
+// raise makes most the greater of itself and n.
+func raise(most *atomic.Int64, n int64) {
+	for old := most.Load(); n > old; old = most.Load() {
+		if most.CompareAndSwap(old, n) {
+			return
+		}
+	}
 }

@@ -126,7 +126,7 @@ func find() (string, error) {
 
 // freeAddr returns an address on loopback on which nobody listens.
 func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -128,7 +128,7 @@ func differ(what string, want, got any) error {
 
 func expect(what string, err, want error) error {
 	if !errors.Is(err, want) {
-		return fmt.Errorf("%s returned %v, not %v", what, err, want)
+		return fmt.Errorf("%s returned %w, not %w", what, err, want)
 	}
 	return nil
 }
@@ -255,7 +255,7 @@ func deletes(ctx context.Context, s campaign.Store) error {
 		return err
 	}
 	if _, err := s.Get(ctx, "one"); !errors.Is(err, campaign.ErrNotFound) {
-		return fmt.Errorf("Get returned %v", err)
+		return fmt.Errorf("Get returned %w", err)
 	}
 	return fill(ctx, s, 3)
 }
