@@ -40,9 +40,9 @@ type part struct {
 	}
 
 	// Guarded by world.mu.
-	said    time.Duration // by the person, to somebody who heard it
-	spoken  time.Duration // by the agent, and heard to its end
-	moved   bool          // the caller was with somebody else, or on hold
+	said   time.Duration // by the person, to somebody who heard it
+	spoken time.Duration // by the agent, and heard to its end
+	moved  bool          // the caller was with somebody else, or on hold
 }
 
 type partKind int
