@@ -173,3 +173,30 @@ func TestHeadStart(t *testing.T) {
 		}
 	})
 }
+
+// A caller whom the host gives to somebody else hears no more music, and waits no
+// longer.
+func TestWaitingCallerIsHandedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, calltest.NewNetwork(t), nil)
+		h.caller(0)
+		time.Sleep(time.Second)
+		talk := h.caller(1)
+		time.Sleep(10 * time.Second)
+		for c, err := range h.svc.Calls(t.Context(), call.Filter{Limit: 1}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := h.svc.HandOver(t.Context(), c.ID, "bob"); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(5 * time.Second)
+		audiotest.HasTone(t, talk.Heard()[len(talk.Heard())-8000:], 8000, 1000)
+		audiotest.NoTone(t, talk.Heard()[len(talk.Heard())-8000:], 8000, 700)
+		h.expect("ann 00, bob 01", "queued, served ann, queued, position 1, left handed over")
+		if st := h.desk.Stats()["sales"]; st.Waiting != 0 || st.Abandoned != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}

@@ -31,6 +31,8 @@ const (
 	isFull   = "full"
 	broken   = "no place" // the store has failed
 	promised = "callback"
+
+	elsewhere = "handed over" // by the host
 )
 
 // Serve implements call.Agent: it lets a caller wait.
@@ -68,6 +70,11 @@ func (l *line) Serve(ctx context.Context, s *call.Session) error {
 	case timedOut:
 		l.count(func(st *Stats) { st.TimedOut++ })
 	default:
+		end(s) // somebody else may have the call now
+		if errors.Is(context.Cause(ctx), call.ErrHandedOver) {
+			l.event(s, "left", map[string]string{"why": elsewhere})
+			return nil
+		}
 		l.count(func(st *Stats) { st.Abandoned++ })
 		l.event(s, "left", map[string]string{"why": hungUp})
 		return context.Cause(ctx)
