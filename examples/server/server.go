@@ -92,9 +92,9 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 			"receptionist": receptionist{transferTo: cfg.transferTo},
 			"echo":         call.Echo,
 		},
-		Router:               routing.Always(cfg.defaultAgent),
+		Router:               s.router(),
 		Recorder:             s.recordings.recorder(),
-		RecordInbound:        cfg.defaultAgent == "receptionist", // who says so
+		RecordInbound:        cfg.defaultAgent == "receptionist" && cfg.routes == nil, // who says so; others do not
 		Transcriber:          transcriber,
 		TranscribeInbound:    transcriber != nil,
 		Retranscriber:        retranscriber,
@@ -137,6 +137,14 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return s, nil
+}
+
+// router decides who answers.
+func (s *server) router() routing.Router {
+	if s.cfg.routes == nil {
+		return routing.Always(s.cfg.defaultAgent)
+	}
+	return s.cfg.routes.router(s.cfg.defaultAgent)
 }
 
 // openStore opens where calls are kept.

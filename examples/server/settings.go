@@ -37,6 +37,7 @@ type settings struct {
 	transcription  transcription
 	cluster        call.Cluster
 	defaultAgent   string
+	routes         *routes // nil: defaultAgent answers all
 	maxCalls       int
 	callsPerSecond float64
 	dialAllow      []string
@@ -146,6 +147,10 @@ var generalTable = []setting{
 		}
 		return fmt.Errorf("%q is not receptionist or echo", v)
 	}},
+	{"ROUTES", "", "a JSON file of who answers which caller, number and hour, as routes.example.json; DEFAULT_AGENT answers the rest", func(s *settings, v string) (err error) {
+		s.routes, err = readRoutes(v)
+		return err
+	}},
 	{"MAX_CALLS", "1000", "how many calls may be live at once", func(s *settings, v string) (err error) {
 		s.maxCalls, err = strconv.Atoi(v)
 		if err != nil || s.maxCalls < 1 {
@@ -209,10 +214,6 @@ var generalTable = []setting{
 	}},
 }
 
-// notHere are settings of features that this build does not have. Whoever sets
-// one counts on it.
-var notHere = []string{"ROUTES"}
-
 func notInThisBuild(value string) error {
 	return fmt.Errorf("%q is not available in this build", value)
 }
@@ -227,9 +228,6 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 	for _, t := range table {
 		given[t.name] = flags.String(t.flag(), "", t.meaning)
 	}
-	for _, name := range notHere {
-		given[name] = flags.String(setting{name: name}.flag(), "", "")
-	}
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -241,11 +239,6 @@ func parseSettings(args []string, getenv func(string) string) (*settings, error)
 			return v
 		}
 		return getenv(name)
-	}
-	for _, name := range notHere {
-		if v := value(name); v != "" {
-			return nil, fmt.Errorf("%s: %w", name, notInThisBuild(v))
-		}
 	}
 	s := &settings{}
 	for _, t := range table {
