@@ -1,6 +1,7 @@
 package call
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -98,12 +99,21 @@ func (s *Service) endUnbegun(id string) error {
 	if c.Direction == telephony.Outbound { // it is certain that it was not dialed
 		in = input{kind: inDialFailed, outcome: telephony.NotSent, cause: DialFailed, detail: "the store did not answer"}
 	}
+	begun, err := within(s.ctx, s, storeTimeout, func(ctx context.Context) ([]Event, error) {
+		return s.cfg.Store.Events(ctx, id, 0)
+	}, nil)
+	if err != nil {
+		return err
+	}
 	l, err := s.takeUp(s.ctx, c, in)
 	if errors.Is(err, ErrConflict) {
 		return nil
 	}
 	if err != nil {
 		return err
+	}
+	for _, e := range begun { // of which nobody has heard
+		s.subs.publish(e)
 	}
 	s.resume([]*live{l})
 	return nil

@@ -179,11 +179,6 @@ func (s *shakyStore) Create(ctx context.Context, c *call.Call, events []call.Eve
 	if write {
 		existing, err = s.Store.Create(ctx, c, events)
 	}
-	if w := s.process.world; write && failed != nil {
-		w.mu.Lock()
-		w.ghosts[c.ID] = true
-		w.mu.Unlock()
-	}
 	return existing, errors.Join(err, failed)
 }
 

@@ -36,7 +36,7 @@ func (w *world) judge() {
 // the same for subscribers as in the store.
 func (w *world) judgeLog(c *call.Call) {
 	if !c.State.Terminal() {
-		if w.unsaved.Load() || w.ghosts[c.ID] && c.State == call.Initiated {
+		if w.unsaved.Load() {
 			return // the next process takes it up
 		}
 		w.breaks("L4", "%s is left %v", c.ID, c.State)
@@ -250,7 +250,10 @@ func (w *world) judgeFigures(records []*call.Call) {
 		for _, k := range s.Ended {
 			ended += k
 		}
-		if begun := s.Placed + s.Received + int64(p.left); ended != begun {
+		if s.TakenOver < int64(p.left) {
+			w.breaks("S20", "process %d: %d calls were left to it, and %d taken up", n, p.left, s.TakenOver)
+		}
+		if begun := s.Placed + s.Received + s.TakenOver; ended != begun {
 			w.breaks("S20", "process %d: %d calls begun, %d ended", n, begun, ended)
 		}
 		if s.Live != 0 || s.PersistPending != 0 || s.AgentsLeft != 0 {

@@ -52,7 +52,6 @@ type world struct {
 	fired     map[string]int
 	words     map[string][]string // by call: what the recogniser has heard
 	legs      map[string]int      // by number: how often the policy has allowed it
-	ghosts    map[string]bool     // calls that were stored, of which nobody was told
 	ends      map[string][]string // by call: what has been closed, in order
 }
 
@@ -83,7 +82,7 @@ func newWorld(seed uint64, b bug) *world {
 	return &world{
 		seed: seed, bug: b, dice: rand.New(rand.NewPCG(seed, 1)), storeDice: rand.New(rand.NewPCG(seed, 2)),
 		fired: make(map[string]int), words: make(map[string][]string),
-		legs: make(map[string]int), ends: make(map[string][]string), ghosts: make(map[string]bool),
+		legs: make(map[string]int), ends: make(map[string][]string),
 	}
 }
 
