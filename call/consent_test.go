@@ -3,6 +3,7 @@ package call_test
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -27,8 +28,20 @@ func recordedTracks(t *testing.T, st recording.Storage, rec *recording.Recording
 		t.Fatal(err)
 	}
 	defer f.Close()
-	tracks, _, err := audio.ReadWAV(f)
+	wav, err := audio.NewWAVReader(f)
 	if err != nil {
+		t.Fatal(err)
+	}
+	tracks := make([][]int16, wav.Channels())
+	for buf := make([]int16, 8192); err == nil; {
+		var n int
+		n, err = wav.ReadPCM(buf)
+		for i, v := range buf[:n] {
+			side := &tracks[i%len(tracks)]
+			*side = append(*side, v)
+		}
+	}
+	if err != io.EOF {
 		t.Fatal(err)
 	}
 	return tracks

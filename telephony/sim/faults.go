@@ -56,6 +56,11 @@ type Faults struct {
 	// GapTime is how far; zero means 1 second.
 	GapTime time.Duration
 
+	// ClockDrift is how much faster than ours the clock is by which the carrier
+	// takes, numbers and sends audio, in parts per million: 100 gains 360 ms an
+	// hour. Negative is slower.
+	ClockDrift float64
+
 	// CutAfter closes the socket of a stream this long after its start, with
 	// neither stop nor close message. Zero means never, here and below.
 	CutAfter time.Duration

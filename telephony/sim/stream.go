@@ -383,7 +383,7 @@ func (s *stream) serve(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		mark, marks, changed := s.ear.next()
-		at := s.begun.Add(time.Duration(s.frames+1) * frame)
+		at := s.tick(s.frames + 1)
 		if marks && mark.Before(at) {
 			at = mark
 		}
@@ -455,12 +455,18 @@ func (s *stream) act(now time.Time) error {
 	if err := s.sendMarks(now); err != nil {
 		return err
 	}
-	for !s.begun.Add(time.Duration(s.frames+1) * frame).After(now) {
+	for !s.tick(s.frames + 1).After(now) {
 		if err := s.sendFrame(now); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tick is when the carrier's clock has counted so many frames.
+func (s *stream) tick(frames int) time.Time {
+	counted := time.Duration(frames) * frame
+	return s.begun.Add(counted - time.Duration(float64(counted)*s.faults.ClockDrift/(1e6+s.faults.ClockDrift)))
 }
 
 // send sends m, unless the stream is half open.
@@ -526,7 +532,7 @@ var wobble = [...]time.Duration{0, 1, 0, 2}
 // sendFrame sends the next 20 ms of what the person says.
 func (s *stream) sendFrame(now time.Time) error {
 	var said [160]int16
-	s.mouth.take(s.begun.Add(time.Duration(s.frames)*frame), said[:])
+	s.mouth.take(s.tick(s.frames), said[:])
 	pcm := said[:]
 	if s.up != nil {
 		s.pcm = s.up.Append(s.pcm[:0], pcm)
