@@ -198,6 +198,14 @@ type spoolFile struct {
 	key   string
 }
 
+// Truncate shortens the local file, if it can be.
+func (f *spoolFile) Truncate(size int64) error {
+	if file, ok := f.File.(interface{ Truncate(int64) error }); ok {
+		return file.Truncate(size)
+	}
+	return nil
+}
+
 func (f *spoolFile) Commit(ctx context.Context) error {
 	if err := f.File.Commit(ctx); err != nil {
 		return err

@@ -433,6 +433,7 @@ func (s *wavSink) finish(ctx context.Context) {
 	s.flush()
 	s.pad()
 	s.writeHeader()
+	s.trim()
 
 	if ctx.Err() != nil { // Close gave up; what there is shall be kept all the same
 		var cancel context.CancelFunc
@@ -454,6 +455,17 @@ func (s *wavSink) pad() {
 	}
 	if s.fill(head - 1) {
 		s.put(bytes.Repeat([]byte{s.layout.Encoding.Silence()}, int(s.layout.frameBytes())), head-1)
+	}
+}
+
+// trim takes away what a write that failed has left behind that of which the
+// header tells, from a file that can be shortened.
+func (s *wavSink) trim() {
+	s.mu.Lock()
+	kept, failed := max(0, s.kept), s.err != nil
+	s.mu.Unlock()
+	if file, ok := s.file.(interface{ Truncate(size int64) error }); ok && failed {
+		s.fail(file.Truncate(s.layout.size(kept)))
 	}
 }
 
