@@ -41,6 +41,9 @@ type Call struct {
 	AnsweredAt time.Time `json:"answered_at,omitzero"`
 	// EndedAt is when the end became certain; zero while the call lives.
 	EndedAt time.Time `json:"ended_at,omitzero"`
+	// ErasedAt is when what was said was erased, and the rest of the record but an
+	// outline; zero if it was not. See Service.Erase.
+	ErasedAt time.Time `json:"erased_at,omitzero"`
 
 	// Context is for the agent, Metadata for the host's own books. Both are kept
 	// as they are.

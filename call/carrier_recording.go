@@ -181,6 +181,9 @@ func (s *Service) amend(ctx context.Context, id string, change func(c *Call) *Ev
 		if c, err = s.stored(ctx, id); err != nil {
 			return err
 		}
+		if !c.ErasedAt.IsZero() {
+			return fmt.Errorf("%w: it was erased", ErrNotFound)
+		}
 		if !c.State.Terminal() {
 			err = ErrConflict // it is another process's, or its last write is under way
 			select {

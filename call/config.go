@@ -93,6 +93,11 @@ type Config struct {
 	// wait their turn, up to 10,000. Zero: 4.
 	AfterParallel int
 
+	// Retention is for how long after its end a call is kept until EraseExpired, which
+	// the host calls, erases it; it may depend on the tenant, for example. Zero: for
+	// ever. Nil: all are kept.
+	Retention func(c *Call) time.Duration
+
 	// Store keeps the records. Nil: in memory, lost with the process.
 	Store Store
 	// Cluster makes the service one of several that share Store.

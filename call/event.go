@@ -60,6 +60,9 @@ const (
 	// EventAnalysis: the Analyzer found Figures and, as Data, labels, or failed, as
 	// Detail says. It comes after the call's last state.
 	EventAnalysis EventType = "analysis"
+	// EventErased: what was said on the call was erased, and all events before this
+	// one.
+	EventErased EventType = "erased"
 	// EventCleanup: the step Name of the cleanup failed; Detail says why.
 	EventCleanup EventType = "cleanup"
 )

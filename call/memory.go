@@ -37,7 +37,10 @@ type MemoryStore struct {
 	watchers map[*watcher]struct{}
 }
 
-var _ SharedStore = (*MemoryStore)(nil)
+var (
+	_ SharedStore = (*MemoryStore)(nil)
+	_ EventEraser = (*MemoryStore)(nil)
+)
 
 // stored is a call in a MemoryStore. What call points to, and each event, never
 // changes: a write puts another in its place. So readers copy it without lock.
@@ -186,6 +189,20 @@ func (m *MemoryStore) Delete(ctx context.Context, id string) error {
 	return nil
 }
 
+// EraseEvents implements [EventEraser].
+func (m *MemoryStore) EraseEvents(ctx context.Context, id string, last int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.calls[id]; r != nil {
+		first, _ := slices.BinarySearchFunc(r.events, last+1, bySeq)
+		r.events = slices.Clone(r.events[first:])
+	}
+	return nil
+}
+
 func (m *MemoryStore) find(ctx context.Context, look func() *stored) (*Call, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -287,6 +304,7 @@ func ownCall(c *Call) *Call {
 	d.CreatedAt = d.CreatedAt.Round(0).UTC()
 	d.AnsweredAt = d.AnsweredAt.Round(0).UTC()
 	d.EndedAt = d.EndedAt.Round(0).UTC()
+	d.ErasedAt = d.ErasedAt.Round(0).UTC()
 	if d.Recording != nil {
 		d.Recording.CreatedAt = d.Recording.CreatedAt.Round(0).UTC()
 	}

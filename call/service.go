@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -212,45 +211,6 @@ func (s *Service) Wait(ctx context.Context, id string) (*Call, error) {
 
 // errMoved tells that a call has another owner than it had just now.
 var errMoved = errors.New("another replica has the call")
-
-// Erase removes a call that is over: its record, its events, its transcript and
-// its recording, as far as the recorder can (see [recording.Eraser]). A live call is
-// refused with ErrLive.
-func (s *Service) Erase(ctx context.Context, id string) error {
-	if l := s.find(id); l != nil {
-		select {
-		case <-l.done:
-		default:
-			return fmt.Errorf("call: erase: %w", ErrLive)
-		}
-	}
-	c, err := s.stored(ctx, id)
-	if err != nil {
-		return fmt.Errorf("call: erase: %w", err)
-	}
-	kept := slices.Clone(c.Fetched)
-	if s.cluster != nil {
-		switch to, err := s.cluster.holder(ctx, c); {
-		case err != nil:
-			return fmt.Errorf("call: erase: %w", err)
-		case to != nil || s.find(id) != nil:
-			return fmt.Errorf("call: erase: %w", ErrLive)
-		}
-	}
-	if c.Recording != nil && c.Recording.Key != "" {
-		kept = append(kept, *c.Recording)
-	}
-	for _, rec := range kept {
-		if err := s.eraseSound(ctx, rec); err != nil {
-			return fmt.Errorf("call: erase: recording: %w", err)
-		}
-	}
-	err = s.do(ctx, storeTimeout, func(ctx context.Context) error { return s.cfg.Store.Delete(ctx, id) })
-	if err != nil {
-		return fmt.Errorf("call: erase: %w", err)
-	}
-	return nil
-}
 
 // Draining reports whether Shutdown has been called.
 func (s *Service) Draining() bool {

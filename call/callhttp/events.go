@@ -266,7 +266,7 @@ func (f *follower) catchUp(ctx context.Context, before int64) error {
 func (f *follower) send(ctx context.Context, e call.Event) {
 	f.out.send(f.api.event(ctx, strconv.FormatInt(e.Seq, 10), e))
 	f.seen = e.Seq
-	f.over = f.over || e.Type == call.EventState && e.State.Terminal() // others may follow
+	f.over = f.over || e.Type == call.EventErased || e.Type == call.EventState && e.State.Terminal() // others may follow
 }
 
 // stream answers with a stream of events, which follow sends.

@@ -84,6 +84,7 @@ var storeRules = []storeRule{
 	{"pages show each call once while others arrive", storePages},
 
 	{"a deleted call leaves nothing behind", storeDeletes},
+	{"events that are erased are gone, and nothing else is", storeErasesEvents},
 	{"what is given and returned is not shared", storeCopies},
 	{"a context that has ended ends every method", storeHeedsContext},
 }
@@ -805,6 +806,47 @@ func storeDeletes(ctx context.Context, s call.Store) error {
 		return breach("Update returned %v, not ErrNotFound", err)
 	}
 	return unchanged(ctx, s, stays, 1)
+}
+
+// storeErasesEvents is for stores that are EventErasers.
+func storeErasesEvents(ctx context.Context, s call.Store) error {
+	eraser, ok := s.(call.EventEraser)
+	if !ok {
+		return nil
+	}
+	c, stays := newCall("one"), newCall("stays")
+	for _, c := range []*call.Call{c, stays} {
+		if err := create(ctx, s, c, newEvent(c, 1), newEvent(c, 2), newEvent(c, 3)); err != nil {
+			return err
+		}
+	}
+	for _, last := range []int64{2, 2, 1, 0} { // what is gone may be erased again
+		if err := eraser.EraseEvents(ctx, c.ID, last); err != nil {
+			return breach("EraseEvents: %w", err)
+		}
+		events, err := s.Events(ctx, c.ID, 0)
+		if err := same("Events", err, []call.Event{newEvent(c, 3)}, events); err != nil {
+			return err
+		}
+	}
+	c = next(c)
+	if err := s.Update(ctx, c, []call.Event{newEvent(c, 4)}); err != nil {
+		return breach("Update: %w", err)
+	}
+	if err := eraser.EraseEvents(ctx, c.ID, 3); err != nil {
+		return breach("EraseEvents: %w", err)
+	}
+	events, err := s.Events(ctx, c.ID, 0)
+	if err := same("Events", err, []call.Event{newEvent(c, 4)}, events); err != nil {
+		return err
+	}
+	if err := unchanged(ctx, s, c, 1); err != nil {
+		return err
+	}
+	if err := eraser.EraseEvents(ctx, "nobody", 9); err != nil {
+		return breach("EraseEvents of no call: %w", err)
+	}
+	return unchanged(ctx, s, stays, 3)
 }
 
 func storeCopies(ctx context.Context, s call.Store) error {

@@ -24,6 +24,7 @@ type faulty struct {
 	events     func(context.Context, string, int64) ([]call.Event, error)
 	byKey      func(context.Context, string, string) (*call.Call, error)
 	remove     func(context.Context, string) error
+	erasesMore int64
 }
 
 func (f *faulty) ByKey(ctx context.Context, tenant, key string) (*call.Call, error) {
@@ -82,6 +83,10 @@ func (f *faulty) Delete(ctx context.Context, id string) error {
 	return f.Store.Delete(ctx, id)
 }
 
+func (f *faulty) EraseEvents(ctx context.Context, id string, last int64) error {
+	return f.Store.(call.EventEraser).EraseEvents(ctx, id, last+f.erasesMore)
+}
+
 // TestStoreRulesCatch shows that each rule fails for a store that breaks it.
 func TestStoreRulesCatch(t *testing.T) {
 	caught := make(map[string]bool)
@@ -95,6 +100,7 @@ func TestStoreRulesCatch(t *testing.T) {
 				return altered(m.Get(ctx, id))(func(c *call.Call) { c.Metrics.Jitter = 0 })
 			}
 		}},
+		{"erases an event too many", "events that are erased are gone, and nothing else is", func(_ *call.MemoryStore, f *faulty) { f.erasesMore = 1 }},
 		{"makes an answer up", "fields that are not set come back so", func(m *call.MemoryStore, f *faulty) {
 			f.get = func(ctx context.Context, id string) (*call.Call, error) {
 				return altered(m.Get(ctx, id))(func(c *call.Call) { c.AnsweredAt = c.CreatedAt })

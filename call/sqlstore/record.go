@@ -21,7 +21,7 @@ func encodeCall(c *call.Call) (string, error) {
 		return "", err
 	}
 	utc := *c
-	utc.CreatedAt, utc.AnsweredAt, utc.EndedAt = c.CreatedAt.UTC(), c.AnsweredAt.UTC(), c.EndedAt.UTC()
+	utc.CreatedAt, utc.AnsweredAt, utc.EndedAt, utc.ErasedAt = c.CreatedAt.UTC(), c.AnsweredAt.UTC(), c.EndedAt.UTC(), c.ErasedAt.UTC()
 	if c.Recording != nil {
 		r := *c.Recording
 		r.CreatedAt = r.CreatedAt.UTC()

@@ -27,7 +27,10 @@ type Store struct {
 	watch func(ctx context.Context, s *Store, self string, deliver func([]call.Event)) error
 }
 
-var _ call.SharedStore = (*Store)(nil)
+var (
+	_ call.SharedStore = (*Store)(nil)
+	_ call.EventEraser = (*Store)(nil)
+)
 
 // Close closes the database. After it, methods return errors. A second Close
 // does nothing.
@@ -64,6 +67,18 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	})
 	if err != nil && !s.db.Foreign(err) {
 		return fmt.Errorf("sqlstore: delete: %w", err)
+	}
+	return nil
+}
+
+// EraseEvents implements call.EventEraser.
+func (s *Store) EraseEvents(ctx context.Context, id string, last int64) error {
+	err := s.db.Retry(ctx, func(bool) error {
+		_, err := s.db.Write.ExecContext(ctx, `DELETE FROM events WHERE call_id = $1 AND seq <= $2`, id, last)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sqlstore: erase events: %w", err)
 	}
 	return nil
 }
