@@ -59,7 +59,7 @@ func TestErasedCallLeavesItsOutline(t *testing.T) {
 		if err != nil || len(events) != 1 || events[0].Type != call.EventErased || events[0].Seq != c.Events {
 			t.Errorf("events %+v, %v", events, err)
 		}
-		if c.ErasedAt.IsZero() || c.State != call.Completed || c.EndedAt != before.EndedAt || c.Tenant != "somebody" {
+		if c.ErasedAt.IsZero() || c.State != call.Completed || !c.EndedAt.Equal(before.EndedAt) || c.Tenant != "somebody" {
 			t.Errorf("what is left is %+v", c)
 		}
 		left, err := json.Marshal(map[string]any{"call": c, "events": events})
@@ -132,15 +132,15 @@ func TestErasedWhereNoOutlineCanBeKept(t *testing.T) {
 	})
 }
 
-// stuck is a recorder some of whose recordings cannot be erased.
-type stuck struct {
+// clinging is a recorder some of whose recordings cannot be erased.
+type clinging struct {
 	recording.WAV
 	key string
 }
 
 var errStuck = errors.New("stuck")
 
-func (s *stuck) Erase(ctx context.Context, rec recording.Recording) error {
+func (s *clinging) Erase(ctx context.Context, rec recording.Recording) error {
 	if rec.Key == s.key {
 		return errStuck
 	}
@@ -152,7 +152,7 @@ func (s *stuck) Erase(ctx context.Context, rec recording.Recording) error {
 func TestCallsAreErasedWhenTheyAreOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const day = 24 * time.Hour
-		recorder := &stuck{WAV: recording.WAV{Storage: recording.NewMemory("memory")}}
+		recorder := &clinging{WAV: recording.WAV{Storage: recording.NewMemory("memory")}}
 		keep := map[string]time.Duration{"short": day, "long": 30 * day, "ever": 0}
 		o := newOffice(t, hello(time.Second), func(c *call.Config) {
 			c.Recorder = recorder

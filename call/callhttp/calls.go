@@ -264,7 +264,7 @@ type one struct {
 // find returns a call of the tenant that asks. Another tenant's does not exist.
 func (a *API) find(ctx context.Context, id string) (*call.Call, error) {
 	c, err := a.cfg.Service.Call(ctx, id)
-	if err == nil && c.Tenant != tenantOf(ctx) {
+	if err == nil && (c.Tenant != tenantOf(ctx) || !c.ErasedAt.IsZero()) {
 		err = call.ErrNotFound
 	}
 	if err != nil {

@@ -27,6 +27,7 @@ type Summary struct {
 	CreatedAt      time.Time  `json:"created_at"`
 	StartedAt      *time.Time `json:"started_at" doc:"When somebody picked up; null if nobody did."`
 	EndedAt        *time.Time `json:"ended_at"`
+	ErasedAt       *time.Time `json:"erased_at,omitempty" doc:"What was said was erased, and all but this outline. The call's own address answers 404."`
 	Duration       int64      `json:"duration" doc:"Whole seconds since it was answered."`
 	OnHold         bool       `json:"on_hold"`
 
@@ -53,6 +54,7 @@ func summarize(c *call.Call) Summary {
 		CreatedAt:      c.CreatedAt.UTC(),
 		StartedAt:      timeOrNull(c.AnsweredAt),
 		EndedAt:        timeOrNull(c.EndedAt),
+		ErasedAt:       timeOrNull(c.ErasedAt),
 		Duration:       wholeSeconds(c.Duration(time.Now())),
 		OnHold:         c.OnHold,
 
