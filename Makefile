@@ -11,11 +11,15 @@ TESTFLAGS  ?=
 run: ## the sample server, on a simulated carrier
 	go run ./examples/server
 
-setup: bin/versitygw ## what the tests need besides Go: the programs of a PostgreSQL server and of an S3 server, and players
+setup: bin/versitygw ## what the tests need besides Go: the programs of a PostgreSQL server and of an S3 server, a browser, and players
 	@if ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null; then :; \
 	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; \
 	else echo "make setup: install a PostgreSQL server, 15 or later (Debian: apt-get install postgresql, as root)" >&2; exit 1; fi
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	else echo "make setup: install Chromium (Debian: apt-get install chromium, as root)" >&2; exit 1; fi
 	@if command -v soxi >/dev/null && command -v ffprobe >/dev/null; then :; \
 	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends sox ffmpeg; \

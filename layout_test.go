@@ -69,6 +69,7 @@ var rooms = map[string]struct {
 	"internal/wallclock":           {nil, nil, "when clocks show a time"},
 	"internal/pgtest":              {nil, []string{"github.com/jackc/pgx", "go.uber.org/goleak"}, "a PostgreSQL server for tests"},
 	"internal/s3test":              {nil, []string{"go.uber.org/goleak"}, "an S3 server for tests"},
+	"internal/browsertest":         {nil, []string{"github.com/gorilla/websocket"}, "a browser for tests"},
 	"internal/wheel":               {nil, nil, "timers for many streams"},
 }
 
