@@ -70,12 +70,10 @@ func (s *Service) StopCarrierRecording(ctx context.Context, id, recordingID stri
 // OpenCarrierRecording returns a recording of the carrier's as a WAV file, which
 // the caller closes. Until the carrier has it the error wraps
 // telephony.ErrCallGone.
-func (s *Service) OpenCarrierRecording(ctx context.Context, id, recordingID string) (file io.ReadCloser, err error) {
-	err = s.withRecording(ctx, id, recordingID, func(r telephony.CallRecorder, _ string) error {
-		file, err = r.OpenRecording(ctx, recordingID)
-		return err
-	})
-	return file, err
+func (s *Service) OpenCarrierRecording(ctx context.Context, id, recordingID string) (io.ReadCloser, error) {
+	return withRecording(ctx, s, id, recordingID, func(r telephony.CallRecorder, _ string) (io.ReadCloser, error) {
+		return r.OpenRecording(ctx, recordingID) // which ends with ctx: it is read for longer than a request
+	}, func(late io.ReadCloser) { _ = late.Close() })
 }
 
 // DeleteCarrierRecording has the carrier delete a recording.
@@ -102,24 +100,31 @@ func (s *Service) forgetRecording(ctx context.Context, id, recordingID string) e
 
 // withRecording does something with a recording that is one of the call's.
 func (s *Service) withRecording(ctx context.Context, id, recordingID string, do func(r telephony.CallRecorder, leg string) error) error {
-	err := func() error {
-		c, err := s.Call(ctx, id)
+	_, err := withRecording(ctx, s, id, recordingID, func(r telephony.CallRecorder, leg string) (struct{}, error) {
+		return struct{}{}, do(r, leg)
+	}, nil)
+	return err
+}
+
+// withRecording gets something by doing so; what comes too late is given to late.
+func withRecording[T any](ctx context.Context, s *Service, id, recordingID string, do func(r telephony.CallRecorder, leg string) (T, error), late func(T)) (got T, err error) {
+	defer func() {
 		if err != nil {
-			return err
+			err = fmt.Errorf("call: carrier recording: %w", err)
 		}
-		if !slices.ContainsFunc(c.CarrierRecordings, func(r telephony.RecordingReport) bool { return r.ID == recordingID }) {
-			return fmt.Errorf("recording %q: %w", recordingID, ErrNotFound)
-		}
-		recorder, ok := s.providers[c.Provider].(telephony.CallRecorder)
-		if !ok {
-			return errors.ErrUnsupported
-		}
-		return s.do(ctx, requestTimeout, func(context.Context) error { return do(recorder, c.ProviderCallID) })
 	}()
+	c, err := s.Call(ctx, id)
 	if err != nil {
-		return fmt.Errorf("call: carrier recording: %w", err)
+		return got, err
 	}
-	return nil
+	if !slices.ContainsFunc(c.CarrierRecordings, func(r telephony.RecordingReport) bool { return r.ID == recordingID }) {
+		return got, fmt.Errorf("recording %q: %w", recordingID, ErrNotFound)
+	}
+	recorder, ok := s.providers[c.Provider].(telephony.CallRecorder)
+	if !ok {
+		return got, errors.ErrUnsupported
+	}
+	return within(ctx, s, requestTimeout, func(context.Context) (T, error) { return do(recorder, c.ProviderCallID) }, late)
 }
 
 // recorded takes a carrier's report about a recording of its own, which may come
