@@ -42,6 +42,7 @@ type replicas struct {
 	*calltest.Network
 	t     *testing.T
 	store call.SharedStore
+	mu    sync.Mutex // guards all against the balancer
 	all   []*replica
 	// to is which replica gets a request that comes to the balancer.
 	to func(r *http.Request) int
@@ -62,6 +63,8 @@ func newReplicas(t *testing.T, dialect string, store call.SharedStore, n int, ch
 	balancer.Serve("calls.test:443", &httputil.ReverseProxy{
 		Transport: balancer.Transport(),
 		Rewrite: func(r *httputil.ProxyRequest) {
+			rs.mu.Lock()
+			defer rs.mu.Unlock()
 			r.SetURL(&url.URL{Scheme: "http", Host: rs.all[rs.to(r.In)].addr})
 		},
 		ErrorLog: slog.NewLogLogger(slog.NewTextHandler(t.Output(), nil), slog.LevelDebug),
@@ -100,7 +103,9 @@ func (rs *replicas) start(change func(*call.Config)) *replica {
 		t.Fatal(err)
 	}
 	r.machine.Serve(r.addr, r.Handler())
+	rs.mu.Lock()
 	rs.all = append(rs.all, r)
+	rs.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() {
 		cancel()
@@ -165,13 +170,13 @@ var errCut = errors.New("network is unreachable")
 type severed struct {
 	call.SharedStore
 	cut      atomic.Bool
-	slow     time.Duration
+	slow     atomic.Int64 // nanoseconds
 	requests atomic.Int64
 }
 
 func (s *severed) reach() error {
 	s.requests.Add(1)
-	time.Sleep(s.slow)
+	time.Sleep(time.Duration(s.slow.Load()))
 	if s.cut.Load() {
 		return errCut
 	}
@@ -516,7 +521,7 @@ func TestClusterClaimsOnce(t *testing.T) {
 		store := call.NewMemoryStore()
 		rs := newReplicas(t, "twilio", store, 3, nil)
 		for _, r := range rs.all {
-			r.store.slow = 20 * time.Millisecond // so that all are at it together
+			r.store.slow.Store(int64(20 * time.Millisecond)) // so that all are at it together
 		}
 		time.Sleep(time.Minute)
 		const calls = 1000

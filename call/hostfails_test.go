@@ -333,6 +333,7 @@ func TestQuestionsToAStoreThatFails(t *testing.T) {
 				f.taken.Store(true)
 				o := newOffice(t, hello(time.Second), func(c *call.Config) { c.Store = unfitStore{call.NewMemoryStore(), f} })
 				c := o.wait(o.place(call.Options{}).ID)
+				synctest.Wait() // until the service has let it go
 				f.taken.Store(false)
 				began := time.Now()
 				if err := question(o, c.ID); err == nil || time.Since(began) > 6*time.Second {

@@ -121,11 +121,16 @@ func TestWhatPolicyHoldsIsReleasedOnce(t *testing.T) {
 				}
 				if err == nil {
 					o.wait(placed.ID)
-					if p.released[0] != 1 {
+					p.mu.Lock()
+					released := p.released[0]
+					p.mu.Unlock()
+					if released != 1 {
 						t.Error("the call is over, and what was held for it is still held")
 					}
 				}
 				time.Sleep(time.Minute)
+				p.mu.Lock()
+				defer p.mu.Unlock()
 				if len(p.legs) != len(tt.want) {
 					t.Fatalf("asked about %d legs, want %d", len(p.legs), len(tt.want))
 				}
