@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -8,6 +9,8 @@ import (
 	"testing"
 	"time"
 )
+
+var thorough = flag.Bool("thorough", false, "listen to four times as much for beeps")
 
 func newBeepDetector(t testing.TB, rate int) *BeepDetector {
 	t.Helper()
@@ -96,9 +99,9 @@ func knownTone(d *BeepDetector, m machine) bool {
 
 // Beeps of all kinds, after words, over noise, through each codec.
 func TestBeepDetectorHearsBeeps(t *testing.T) {
-	machines := 200
-	if testing.Short() {
-		machines = 50
+	machines := 50
+	if *thorough {
+		machines = 200
 	}
 	for _, c := range []struct {
 		name  string
@@ -134,7 +137,7 @@ func TestBeepDetectorHearsBeeps(t *testing.T) {
 func TestBeepDetectorIsFast(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	var latest time.Duration
-	for range 200 {
+	for range 50 {
 		m := randomMachine(t, random, 0)
 		d := newBeepDetector(t, m.format.Rate)
 		step := m.format.Rate / 100
@@ -152,9 +155,9 @@ func TestBeepDetectorIsFast(t *testing.T) {
 }
 
 func TestBeepDetectorPassesOverWhatIsNoBeep(t *testing.T) {
-	minutes := 4
-	if testing.Short() {
-		minutes = 1
+	minutes := 1
+	if *thorough {
+		minutes = 4
 	}
 	n := minutes * 60 * 8000
 	quiet := make([]int16, 4000)

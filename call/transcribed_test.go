@@ -197,9 +197,9 @@ func wordsTo(n int) (words []string) {
 // up to 900 ms: no word is lost.
 func TestLastWordsBeforeAHangup(t *testing.T) {
 	const atOnce = 50
-	calls := 1000
-	if testing.Short() {
-		calls = 100
+	calls := 100
+	if *thorough {
+		calls = 1000
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

@@ -14,7 +14,7 @@ import (
 )
 
 // many is how many contacts TestThousands has.
-var many = flag.Int("contacts", 1000, "contacts of the large campaign")
+var many = flag.Int("contacts", 250, "contacts of the large campaign")
 
 // A large campaign on a real service and a simulated carrier, in the middle of
 // which the process is killed: by the carrier's own books no second has more dials
