@@ -47,7 +47,7 @@ func (s *Service) erase(ctx context.Context, id string) error {
 			return ErrLive
 		}
 	}
-	err := error(ErrConflict)
+	err := ErrConflict
 	for range amendTries { // somebody else may add something to the record meanwhile
 		var c *Call
 		if c, err = s.stored(ctx, id); err != nil {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,7 @@ type farStorage struct {
 	uploads map[string]int
 	removes map[string]int
 	hold    func(ctx context.Context, key string) error // before an upload takes effect
-	lie     bool                                        // it keeps other bytes than it was given
+	lie     atomic.Bool                                 // it keeps other bytes than it was given
 }
 
 func (s *farStorage) set(err error) {
@@ -61,7 +62,7 @@ func (s *farStorage) Create(ctx context.Context, key string) (File, error) {
 		}
 	}
 	f, err := s.Memory.Create(ctx, key)
-	if s.lie && err == nil {
+	if s.lie.Load() && err == nil {
 		return lyingFile{f}, nil
 	}
 	return f, err
@@ -274,7 +275,8 @@ func TestSpoolClearsItsOwnRestsAway(t *testing.T) {
 
 func TestSpoolKeepsWhatTheOtherStorageDoesNotShow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		remote := &farStorage{lie: true}
+		remote := &farStorage{}
+		remote.lie.Store(true)
 		s := newSpool(t, t.TempDir(), remote)
 		start(t, s)
 		keep(t, s, "a.wav", "sound")
@@ -285,7 +287,7 @@ func TestSpoolKeepsWhatTheOtherStorageDoesNotShow(t *testing.T) {
 		if st := s.Stats(); st.Pending != 2 || st.Conflicts != 0 || st.Failed < 100 || st.Uploaded != 0 {
 			t.Errorf("stats are %+v", st)
 		}
-		remote.lie = false
+		remote.lie.Store(false)
 		time.Sleep(time.Minute)
 		holds(t, &remote.Memory, "a.wav", "sound")
 		holds(t, &remote.Memory, "b.wav", "another")
@@ -473,6 +475,8 @@ func TestSpoolBoundsWhatItDoesAtOnce(t *testing.T) {
 			keep(t, s, fmt.Sprint(i), "sound")
 		}
 		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		if most != 3 || len(remote.Keys()) != 20 {
 			t.Errorf("%d at once, %d in all", most, len(remote.Keys()))
 		}

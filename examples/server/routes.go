@@ -63,7 +63,7 @@ func readRoutes(path string) (*routes, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, largestRoutes+1))
 	if err != nil {
 		return nil, err

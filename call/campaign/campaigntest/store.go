@@ -128,7 +128,7 @@ func differ(what string, want, got any) error {
 
 func expect(what string, err, want error) error {
 	if !errors.Is(err, want) {
-		return fmt.Errorf("%s returned %w, not %w", what, err, want)
+		return fmt.Errorf("%s returned %q, not %q", what, fmt.Sprint(err), want.Error())
 	}
 	return nil
 }
@@ -275,7 +275,7 @@ func findsNothing(ctx context.Context, s campaign.Store) error {
 	}
 	got, err := s.Claim(ctx, "none", want("me", 0, 1))
 	if err != nil || len(got.Contacts) > 0 {
-		return fmt.Errorf("Claim returned %+v, %v", got, err)
+		return errors.Join(fmt.Errorf("Claim returned %+v", got), err)
 	}
 	if err := s.Create(ctx, Sample("one")); err != nil {
 		return err
@@ -295,7 +295,7 @@ func adds(ctx context.Context, s campaign.Store) error {
 		want int
 	}{{all[:10], 10}, {all[5:12], 2}, {all[3:4], 0}, {all, 1188}} {
 		if n, err := s.Add(ctx, "one", part.list); err != nil || n != part.want {
-			return fmt.Errorf("Add of %d added %d, not %d: %v", len(part.list), n, part.want, err)
+			return errors.Join(fmt.Errorf("Add of %d added %d, not %d", len(part.list), n, part.want), err)
 		}
 	}
 	var got []*campaign.Contact
