@@ -269,7 +269,7 @@ func TestPauseOfACallThatEnds(t *testing.T) {
 		if err := o.Hangup(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-done; err != nil && !errors.Is(err, call.ErrEnded) && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, telephony.ErrCallState) {
+		if err := <-done; err != nil && !errors.Is(err, call.ErrEnded) && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, telephony.ErrCallState) && !errors.Is(err, telephony.ErrCallGone) {
 			t.Errorf("resumed while it ended: %v", err)
 		}
 		c := o.wait(id)
