@@ -163,6 +163,7 @@ func TestVoicemail(t *testing.T) {
 
 // Where the carrier finds a person, a beep means nothing.
 func TestBeepOfAPerson(t *testing.T) {
+	onTwilio(t)
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, reminder(time.Second), nil)
 		o.Phone(callee).Behave(sim.Behavior{AnsweredBy: "human", Talk: func(k *sim.Talk) {
@@ -182,6 +183,7 @@ func TestBeepOfAPerson(t *testing.T) {
 }
 
 func TestFaxIsHungUpOn(t *testing.T) {
+	onTwilio(t)
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, reminder(time.Second), nil)
 		o.Phone(callee).Behave(sim.Behavior{AnsweredBy: "fax"})
@@ -265,4 +267,13 @@ func TestSessionTellsOfMachines(t *testing.T) {
 			synctest.Wait()
 		})
 	})
+}
+
+// onTwilio makes the offices of a test Twilio's: Plivo tells of machines alone, and
+// of no person and no fax.
+func onTwilio(t *testing.T) {
+	t.Helper()
+	chosen := *carrier
+	*carrier = "twilio"
+	t.Cleanup(func() { *carrier = chosen })
 }

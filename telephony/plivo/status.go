@@ -273,11 +273,12 @@ func (c *callReply) endStatus() telephony.Status {
 	if c.AnswerTime != "" || strings.EqualFold(c.CallState, "answer") {
 		return telephony.StatusCompleted
 	}
+	if rangOut[c.CauseCode.String()] {
+		return telephony.StatusNoAnswer
+	}
 	switch c.CauseCode {
 	case "3010":
 		return telephony.StatusBusy
-	case "3000", "3070", "6010":
-		return telephony.StatusNoAnswer
 	case "1000", "1010", "1020":
 		return telephony.StatusCanceled
 	}

@@ -54,6 +54,9 @@ func (p *Provider) ParseEvent(w *telephony.Webhook) (telephony.Event, error) {
 		e.At = parseTime(f["EndTime"])
 		e.Duration = secondsOf(f["Duration"])
 		e.Cause = cmp.Or(f["HangupCause"], f["HangupCauseCode"])
+		if e.Status == telephony.StatusTimeout && rangOut[f["HangupCauseCode"]] {
+			e.Status = telephony.StatusNoAnswer
+		}
 		if f["HangupCauseCode"] == machineCode {
 			e.AnsweredBy = telephony.AnsweredByMachine
 		}
@@ -132,6 +135,10 @@ var statuses = map[string]telephony.Status{
 	"failed":      telephony.StatusFailed,
 	"timeout":     telephony.StatusTimeout,
 }
+
+// rangOut are the causes of a hang-up that say that it rang and nobody picked up:
+// no answer, timeout, ring timeout. Plivo's status of the last is "timeout".
+var rangOut = map[string]bool{"3000": true, "3070": true, "6010": true}
 
 var answerers = map[string]telephony.AnsweredBy{
 	"true":  telephony.AnsweredByMachine,

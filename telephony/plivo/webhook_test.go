@@ -291,7 +291,7 @@ func TestOtherWebhooks(t *testing.T) {
 		{"busy", changed(map[string]string{"Event": "Hangup", "CallStatus": "busy", "HangupCause": "USER_BUSY"}),
 			telephony.Event{Status: telephony.StatusBusy, Cause: "USER_BUSY"}},
 		{"timeout", changed(map[string]string{"Event": "Hangup", "CallStatus": "timeout", "HangupCauseCode": "3070"}),
-			telephony.Event{Status: telephony.StatusTimeout, Cause: "3070"}},
+			telephony.Event{Status: telephony.StatusNoAnswer, Cause: "3070"}},
 		{"cancel", changed(map[string]string{"Event": "Hangup", "CallStatus": "cancel"}),
 			telephony.Event{Status: telephony.StatusCanceled}},
 		{"a status of the future", changed(map[string]string{"CallStatus": "on-hold"}),
