@@ -123,6 +123,7 @@ func TestErasedWhereNoOutlineCanBeKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, hello(time.Second), func(c *call.Config) { c.Store = struct{ call.Store }{call.NewMemoryStore()} })
 		id := o.wait(o.place(call.Options{}).ID).ID
+		synctest.Wait() // until the service has let it go
 		if err := o.Erase(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
