@@ -278,13 +278,7 @@ func TestBeepDetectorAtEachRateAndInPieces(t *testing.T) {
 			t.Fatalf("%d: found %v", rate, want)
 		}
 		d.Reset()
-		var got []Tone
-		for rest, n := pcm, 1; len(rest) > 0; n = n*7%997 + 1 {
-			n = min(n, len(rest))
-			got = d.Append(got, rest[:n])
-			rest = rest[n:]
-		}
-		if !slices.Equal(got, want) {
+		if got := inPieces(d.Append, pcm); !slices.Equal(got, want) {
 			t.Errorf("%d: pieces change the outcome", rate)
 		}
 	}

@@ -75,3 +75,13 @@ func TestCopyReportsWhichEndFailed(t *testing.T) {
 		t.Errorf("end with the last sample: copied %d, %v", n, err)
 	}
 }
+
+// inPieces hands pcm to a detector in pieces of many lengths.
+func inPieces[T any](listen func(dst []T, pcm []int16) []T, pcm []int16) (heard []T) {
+	for n := 1; len(pcm) > 0; n = n*7%997 + 1 {
+		n = min(n, len(pcm))
+		heard = listen(heard, pcm[:n])
+		pcm = pcm[n:]
+	}
+	return heard
+}

@@ -117,13 +117,7 @@ func TestToneDetectorAtEachRateAndInPieces(t *testing.T) {
 			t.Errorf("%d: length off by %v", rate, off)
 		}
 		d.Reset()
-		var got []Tone
-		for rest, n := pcm, 1; len(rest) > 0; n = n*7%997 + 1 {
-			n = min(n, len(rest))
-			got = d.Append(got, rest[:n])
-			rest = rest[n:]
-		}
-		if !slices.Equal(got, want) {
+		if got := inPieces(d.Append, pcm); !slices.Equal(got, want) {
 			t.Errorf("%d: pieces change the outcome", rate)
 		}
 	}

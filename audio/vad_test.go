@@ -389,12 +389,7 @@ func TestDetectorEventsTakeTurnsWhateverThePieces(t *testing.T) {
 		d := newDetector(t, DetectorConfig{})
 		want := d.Append(nil, c.pcm)
 		d.Reset()
-		var got []Activity
-		for rest, n := c.pcm, 1; len(rest) > 0; n = n*7%997 + 1 {
-			n = min(n, len(rest))
-			got = d.Append(got, rest[:n])
-			rest = rest[n:]
-		}
+		got := inPieces(d.Append, c.pcm)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: pieces change the outcome", c.name)
 		}
