@@ -123,6 +123,25 @@ func TestAcknowledgementsInAnyOrder(t *testing.T) {
 	}
 }
 
+func TestDelayOfAcknowledgementsIsTheirMean(t *testing.T) {
+	l := newTestLedger(false)
+	for range 3 {
+		l.write(make([]int16, 800), 0)
+		l.mark(0)
+	}
+	sendAll(l, 0, time.Second)
+	for i, step := range []struct{ at, mean time.Duration }{
+		{130 * ms, 30 * ms}, {260 * ms, 45 * ms},
+		{290 * ms, 30 * ms}, // before the clock says that it was played: no delay
+		{350 * ms, 30 * ms}, // again, which counts for nothing
+	} {
+		l.ack(uint32(min(i+1, 3)), step.at)
+		if got := l.stats.AckDelay; got != step.mean {
+			t.Errorf("acknowledgement %d: %v, want %v", i+1, got, step.mean)
+		}
+	}
+}
+
 func TestAnEarlyAcknowledgementMovesTheClock(t *testing.T) {
 	l := newTestLedger(false)
 	l.write(make([]int16, 1600), 0)
