@@ -4,7 +4,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 
 	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
@@ -31,21 +30,9 @@ var migrations embed.FS
 // default_query_exec_mode=exec. The user must be allowed to create tables in the
 // first schema of its search path, at least the first time.
 func Open(ctx context.Context, address string) (*Store, error) {
-	s, err := open(ctx, address)
+	db, err := sqldb.Open(ctx, address, sqldb.Schema{Files: migrations, Version: "schema_version"})
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: open: %w", err)
-	}
-	return s, nil
-}
-
-func open(ctx context.Context, address string) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	db, err := sqldb.Open(ctx, address, sqldb.Schema{Files: files, Version: "schema_version"})
-	if err != nil {
-		return nil, err
 	}
 	s := &Store{db: db, write: writeInTransaction, watch: watchSQLite}
 	if db.Postgres() {

@@ -9,9 +9,9 @@ import (
 
 // Schema is what a store has in a database, beside others.
 type Schema struct {
-	// Files holds a directory for each dialect, "sqlite" and "postgres". Those of
-	// one, in the order of their names, lead from an empty database to the present
-	// schema: the nth makes version n. A file that was released never changes.
+	// Files holds the directories "migrations/sqlite" and "migrations/postgres". The
+	// files of one, in the order of their names, lead from an empty database to the
+	// present schema: the nth makes version n. A file that was released never changes.
 	Files fs.FS
 	// Version is the name of the table in which the schema's version is kept.
 	Version string
@@ -35,7 +35,7 @@ func (db *DB) migrate(ctx context.Context, schema Schema) error {
 }
 
 func (s Schema) migrate(ctx context.Context, tx *sql.Tx, dialect string) error {
-	files, err := fs.Glob(s.Files, dialect+"/*.sql") // sorted
+	files, err := fs.Glob(s.Files, "migrations/"+dialect+"/*.sql") // sorted
 	if err != nil {
 		return err
 	}

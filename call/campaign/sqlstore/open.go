@@ -12,7 +12,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 
 	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
@@ -25,21 +24,9 @@ var migrations embed.FS
 // PostgreSQL. A database that a later version of this package has written is
 // refused. Close the Store when no method runs any more.
 func Open(ctx context.Context, address string) (*Store, error) {
-	s, err := open(ctx, address)
+	db, err := sqldb.Open(ctx, address, sqldb.Schema{Files: migrations, Version: "campaign_schema"})
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: open: %w", err)
-	}
-	return s, nil
-}
-
-func open(ctx context.Context, address string) (*Store, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	db, err := sqldb.Open(ctx, address, sqldb.Schema{Files: files, Version: "campaign_schema"})
-	if err != nil {
-		return nil, err
 	}
 	return &Store{db}, nil
 }
