@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/switchboard-voice/switchboard/call"
@@ -10,13 +9,9 @@ import (
 
 // listQuery returns the query for the records that f.Matches allows, in the
 // order of List.
-func listQuery(f call.Filter) (query string, args []any) {
+func listQuery(f call.Filter) (query string, args sqldb.Args) {
 	var b strings.Builder
 	b.WriteString(`SELECT record FROM calls`)
-	arg := func(v any) string {
-		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
-	}
 	word := " WHERE "
 	and := func(condition string) {
 		b.WriteString(word + condition)
@@ -24,40 +19,32 @@ func listQuery(f call.Filter) (query string, args []any) {
 	}
 
 	if f.Tenant != nil {
-		and("tenant = " + arg(*f.Tenant))
+		and("tenant = " + args.Add(*f.Tenant))
 	}
 	if len(f.States) > 0 {
-		states := make([]string, len(f.States))
-		for i, state := range f.States {
-			states[i] = arg(state.String())
-		}
-		and("state IN (" + strings.Join(states, ", ") + ")")
+		and("state IN " + sqldb.AddTexts(&args, f.States))
 	}
 	if len(f.NotOwnedBy) > 0 {
-		owners := make([]string, len(f.NotOwnedBy))
-		for i, owner := range f.NotOwnedBy {
-			owners[i] = arg(owner)
-		}
-		and("owner NOT IN (" + strings.Join(owners, ", ") + ")")
+		and("owner NOT IN " + sqldb.AddTexts(&args, f.NotOwnedBy))
 	}
 	if f.AgentID != "" {
-		and("agent_id = " + arg(f.AgentID))
+		and("agent_id = " + args.Add(f.AgentID))
 	}
 	if f.Direction != nil {
-		and("direction = " + arg(f.Direction.String()))
+		and("direction = " + args.Add(f.Direction.String()))
 	}
 	if f.Provider != "" {
-		and("provider = " + arg(f.Provider))
+		and("provider = " + args.Add(f.Provider))
 	}
 	if !f.Since.IsZero() {
-		and("created_at >= " + arg(sqldb.Nanos(f.Since)))
+		and("created_at >= " + args.Add(sqldb.Nanos(f.Since)))
 	}
 	if !f.Until.IsZero() {
-		and("created_at < " + arg(sqldb.Nanos(f.Until)))
+		and("created_at < " + args.Add(sqldb.Nanos(f.Until)))
 	}
 	if p := f.Before; p != nil {
-		and("(created_at, id) < (" + arg(sqldb.Nanos(p.CreatedAt)) + ", " + arg(p.ID) + ")")
+		and("(created_at, id) < (" + args.Add(sqldb.Nanos(p.CreatedAt)) + ", " + args.Add(p.ID) + ")")
 	}
-	b.WriteString(" ORDER BY created_at DESC, id DESC LIMIT " + arg(f.Max()))
+	b.WriteString(" ORDER BY created_at DESC, id DESC LIMIT " + args.Add(f.Max()))
 	return b.String(), args
 }

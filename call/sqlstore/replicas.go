@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
 
 // Renew implements call.SharedStore.
@@ -38,7 +39,7 @@ func (s *Store) Resign(ctx context.Context, replica string) error {
 
 // Replicas implements call.SharedStore.
 func (s *Store) Replicas(ctx context.Context) ([]string, error) {
-	replicas, err := collect(ctx, s, func(name []byte) (string, error) { return string(name), nil },
+	replicas, err := sqldb.Find(ctx, s.db, sqldb.Column(func(name []byte) (string, error) { return string(name), nil }),
 		`SELECT name FROM replicas WHERE expires > `+s.db.Now()+` ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: replicas: %w", err)

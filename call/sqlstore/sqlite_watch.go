@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
 
 // sqliteLook is how often what is new is looked for.
@@ -31,7 +32,7 @@ func watchSQLite(ctx context.Context, s *Store, self string, deliver func([]call
 		}
 		for seen < last {
 			upTo := min(last, seen+watchPage)
-			events, err := collect(ctx, s, decodeEvent,
+			events, err := sqldb.Find(ctx, s.db, sqldb.Column(decodeEvent),
 				`SELECT event FROM events WHERE written > $1 AND written <= $2 AND owner <> $3 ORDER BY written, call_id, seq`,
 				seen, upTo, self)
 			if err != nil {

@@ -115,7 +115,7 @@ func (s *Store) ByKey(ctx context.Context, tenant, key string) (*call.Call, erro
 // List implements call.Store.
 func (s *Store) List(ctx context.Context, f call.Filter) ([]*call.Call, error) {
 	query, args := listQuery(f)
-	list, err := collect(ctx, s, decodeCall, query, args...)
+	list, err := sqldb.Find(ctx, s.db, sqldb.Column(decodeCall), query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: list: %w", err)
 	}
@@ -124,7 +124,7 @@ func (s *Store) List(ctx context.Context, f call.Filter) ([]*call.Call, error) {
 
 // Events implements call.Store.
 func (s *Store) Events(ctx context.Context, id string, after int64) ([]call.Event, error) {
-	events, err := collect(ctx, s, decodeEvent,
+	events, err := sqldb.Find(ctx, s.db, sqldb.Column(decodeEvent),
 		`SELECT event FROM events WHERE call_id = $1 AND seq > $2 ORDER BY seq`, id, after)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: events: %w", err)
@@ -154,37 +154,4 @@ func scanCall(row *sql.Row) (*call.Call, error) {
 		return nil, err
 	}
 	return decodeCall(record)
-}
-
-// collect decodes the one column of each row of a query.
-func collect[T any](ctx context.Context, s *Store, decode func([]byte) (T, error), query string, args ...any) (all []T, err error) {
-	err = s.db.Retry(ctx, func(bool) error {
-		all, err = collectOnce(ctx, s.db.Read, decode, query, args...)
-		return err
-	})
-	if err != nil && s.db.Foreign(err) {
-		return nil, nil
-	}
-	return all, err
-}
-
-func collectOnce[T any](ctx context.Context, db *sql.DB, decode func([]byte) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // rows.Err tells
-	var all []T
-	for rows.Next() {
-		var text sql.RawBytes
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		v, err := decode(text)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call/campaign"
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 )
 
 // rowsAtOnce is how many contacts one statement adds, and groupsAtOnce in how many
@@ -70,7 +71,11 @@ func insert(ctx context.Context, tx *sql.Tx, id string, seq int64, contacts []ca
 		args = append(args, c.Seq, string(c.Number), c.Zones, string(c.State), string(c.Outcome), nanos(c.Due), string(record))
 	}
 	query.WriteString(` ON CONFLICT DO NOTHING`)
-	return affected(tx.ExecContext(ctx, query.String(), args...))
+	r, err := tx.ExecContext(ctx, query.String(), args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
 }
 
 // Claim implements campaign.Store.
@@ -140,7 +145,7 @@ func scanPlace(rows *sql.Rows) (p place, err error) {
 
 // choose returns the places of the first n contacts to be claimed.
 func (c *claim) choose(ctx context.Context, n int) ([]place, error) {
-	chosen, err := collectOnce(ctx, c.tx, scanPlace,
+	chosen, err := sqldb.Rows(ctx, c.tx, scanPlace,
 		`SELECT due, seq FROM campaign_contacts WHERE campaign_id = $1 AND state = $2 AND until < $3 ORDER BY seq LIMIT $4`,
 		c.id, string(campaign.Live), nanos(c.want.Now), n)
 	if err != nil {
@@ -177,12 +182,12 @@ func (c *claim) waiting(ctx context.Context, due span, zones []string, n int) ([
 		parts[i] = fmt.Sprintf(`SELECT due, seq FROM (SELECT due, seq FROM campaign_contacts
 			WHERE campaign_id = $1 AND state = $2 AND zones = $%d AND due BETWEEN $3 AND $4 ORDER BY due, seq LIMIT $5) AS part%d`, len(args), i)
 	}
-	return collectOnce(ctx, c.tx, scanPlace, strings.Join(parts, ` UNION ALL `), args...)
+	return sqldb.Rows(ctx, c.tx, scanPlace, strings.Join(parts, ` UNION ALL `), args...)
 }
 
 // take claims one contact.
 func (c *claim) take(ctx context.Context, p place) (*campaign.Contact, error) {
-	list, err := collectOnce(ctx, c.tx, scanContact,
+	list, err := sqldb.Rows(ctx, c.tx, scanContact,
 		`UPDATE campaign_contacts SET version = version + 1, state = $3, owner = $4, until = $5,
 			claims = claims + CASE WHEN state = $3 THEN 1 ELSE 0 END
 		WHERE campaign_id = $1 AND seq = $2 RETURNING `+contactColumns,
@@ -216,14 +221,14 @@ func (s *Store) Settle(ctx context.Context, id string, k *campaign.Contact, made
 		return nil, fmt.Errorf("sqlstore: settle: %w", err)
 	}
 	err = s.change(ctx, id, func(tx *sql.Tx, r row) error {
-		n, err := affected(tx.ExecContext(ctx,
+		settled, err := sqldb.Affected(tx.ExecContext(ctx,
 			`UPDATE campaign_contacts SET version = $3, zones = $4, state = $5, outcome = $6, due = $7, claims = $8, owner = '', until = 0, record = $9
 			WHERE campaign_id = $1 AND seq = $2 AND version = $3 - 1 AND state = $10`,
 			id, own.Seq, own.Version, own.Zones, string(own.State), string(own.Outcome), nanos(own.Due), own.Claims, string(record), string(campaign.Live)))
 		switch {
 		case err != nil:
 			return err
-		case n == 0:
+		case !settled:
 			return refusal(ctx, tx, id, own)
 		}
 		if now, err = decodeCampaign(r.record, r.tally, r.version); err != nil || made == nil {
@@ -261,7 +266,7 @@ func (s *Store) Contacts(ctx context.Context, id string, after int64, limit int)
 	if _, err := s.Get(ctx, id); err != nil {
 		return nil, err
 	}
-	list, err := collect(ctx, s.db, scanContact,
+	list, err := sqldb.Find(ctx, s.db, scanContact,
 		`SELECT `+contactColumns+` FROM campaign_contacts WHERE campaign_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: contacts: %w", err)
@@ -274,7 +279,7 @@ func (s *Store) Counts(ctx context.Context, id string) ([]campaign.Count, error)
 	if _, err := s.Get(ctx, id); err != nil {
 		return nil, err
 	}
-	counts, err := collect(ctx, s.db, func(rows *sql.Rows) (n campaign.Count, err error) {
+	counts, err := sqldb.Find(ctx, s.db, func(rows *sql.Rows) (n campaign.Count, err error) {
 		var due int64
 		err = rows.Scan(&n.Zones, &n.State, &n.Outcome, &n.N, &due)
 		n.Due = timeOf(due)

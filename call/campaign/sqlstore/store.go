@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call/campaign"
@@ -40,10 +39,10 @@ func (s *Store) Create(ctx context.Context, c *campaign.Campaign) error {
 		return fmt.Errorf("sqlstore: create: %w", err)
 	}
 	err = s.db.Retry(ctx, func(again bool) error {
-		n, err := affected(s.db.Write.ExecContext(ctx,
+		created, err := sqldb.Affected(s.db.Write.ExecContext(ctx,
 			`INSERT INTO campaigns (id, version, tenant, state, record, tally, free, seq) VALUES ($1, $2, $3, $4, $5, '{}', 0, 0)
 			ON CONFLICT DO NOTHING`, c.ID, c.Version, c.Request.Tenant, string(c.State), record))
-		if err != nil || n > 0 {
+		if err != nil || created {
 			return err
 		}
 		if again { // it may be what an earlier try has written
@@ -84,7 +83,7 @@ func (s *Store) Update(ctx context.Context, c *campaign.Campaign) error {
 
 // Get implements campaign.Store.
 func (s *Store) Get(ctx context.Context, id string) (*campaign.Campaign, error) {
-	list, err := collect(ctx, s.db, scanCampaign, `SELECT record, tally, version FROM campaigns WHERE id = $1`, id)
+	list, err := sqldb.Find(ctx, s.db, scanCampaign, `SELECT record, tally, version FROM campaigns WHERE id = $1`, id)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("sqlstore: get: %w", err)
@@ -96,23 +95,15 @@ func (s *Store) Get(ctx context.Context, id string) (*campaign.Campaign, error) 
 
 // List implements campaign.Store.
 func (s *Store) List(ctx context.Context, f campaign.Filter) ([]*campaign.Campaign, error) {
-	args := []any{f.After, f.Max()}
+	args := sqldb.Args{f.After, f.Max()}
 	query := `SELECT record, tally, version FROM campaigns WHERE id > $1`
-	arg := func(v string) string {
-		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
-	}
 	if f.Tenant != nil {
-		query += ` AND tenant = ` + arg(*f.Tenant)
+		query += ` AND tenant = ` + args.Add(*f.Tenant)
 	}
 	if len(f.States) > 0 {
-		states := make([]string, len(f.States))
-		for i, state := range f.States {
-			states[i] = arg(string(state))
-		}
-		query += ` AND state IN (` + strings.Join(states, ", ") + `)`
+		query += ` AND state IN ` + sqldb.AddTexts(&args, f.States)
 	}
-	list, err := collect(ctx, s.db, scanCampaign, query+` ORDER BY id LIMIT $2`, args...)
+	list, err := sqldb.Find(ctx, s.db, scanCampaign, query+` ORDER BY id LIMIT $2`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: list: %w", err)
 	}
@@ -193,48 +184,6 @@ func scanCampaign(rows *sql.Rows) (*campaign.Campaign, error) {
 		return nil, err
 	}
 	return decodeCampaign(record, tally, version)
-}
-
-// querier is a database, or a transaction.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// collect returns what scan makes of each row of a query.
-func collect[T any](ctx context.Context, db *sqldb.DB, scan func(*sql.Rows) (T, error), query string, args ...any) (all []T, err error) {
-	err = db.Retry(ctx, func(bool) error {
-		all, err = collectOnce(ctx, db.Read, scan, query, args...)
-		return err
-	})
-	if err != nil && db.Foreign(err) {
-		return nil, nil
-	}
-	return all, err
-}
-
-func collectOnce[T any](ctx context.Context, db querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // rows.Err tells
-	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
-}
-
-// affected is how many rows a statement changed.
-func affected(r sql.Result, err error) (int64, error) {
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
 }
 
 // nanos is t as a column holds it: 0 for none.

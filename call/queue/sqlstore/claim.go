@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/switchboard-voice/switchboard/call/queue"
+	"github.com/switchboard-voice/switchboard/internal/sqldb"
 	"github.com/switchboard-voice/switchboard/routing"
 )
 
@@ -70,7 +71,7 @@ type agent struct {
 }
 
 // agents returns all of whom anything is known, by name.
-func agents(ctx context.Context, q querier) (map[string]*agent, error) {
+func agents(ctx context.Context, q sqldb.Querier) (map[string]*agent, error) {
 	list, err := listAgents(ctx, q)
 	all := make(map[string]*agent, len(list))
 	for _, a := range list {
@@ -79,8 +80,8 @@ func agents(ctx context.Context, q querier) (map[string]*agent, error) {
 	return all, err
 }
 
-func listAgents(ctx context.Context, q querier) ([]*agent, error) {
-	return collect(ctx, q, func(rows *sql.Rows) (*agent, error) {
+func listAgents(ctx context.Context, q sqldb.Querier) ([]*agent, error) {
+	return sqldb.Rows(ctx, q, func(rows *sql.Rows) (*agent, error) {
 		var a agent
 		var busy sql.NullBool
 		var capacity sql.NullInt64

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -55,14 +54,9 @@ func (s *Store) alone(ctx context.Context, deed string, do func(*sql.Tx) error) 
 }
 
 // now returns the time of the database's clock, as columns hold it.
-func (s *Store) now(ctx context.Context, tx querier) (now int64, err error) {
+func (s *Store) now(ctx context.Context, tx *sql.Tx) (now int64, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT `+s.db.Now()).Scan(&now)
 	return now, err
-}
-
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // Join implements queue.Store.
@@ -148,12 +142,8 @@ func (s *Store) back(ctx context.Context, tx *sql.Tx, after time.Duration, which
 // Leave implements queue.Store.
 func (s *Store) Leave(ctx context.Context, id string) (was bool, err error) {
 	err = s.alone(ctx, "leave", func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `DELETE FROM queue_places WHERE id = $1`, id)
-		if err != nil {
-			return err
-		}
-		n, err := result.RowsAffected()
-		was = n > 0
+		var err error
+		was, err = sqldb.Affected(tx.ExecContext(ctx, `DELETE FROM queue_places WHERE id = $1`, id))
 		return err
 	})
 	return was, err
@@ -177,7 +167,7 @@ func (s *Store) Renew(ctx context.Context, owner string, lease time.Duration) (i
 		if err != nil {
 			return err
 		}
-		over, err := collect(ctx, tx, func(rows *sql.Rows) (name string, err error) { return name, rows.Scan(&name) },
+		over, err := sqldb.Rows(ctx, tx, func(rows *sql.Rows) (name string, err error) { return name, rows.Scan(&name) },
 			`SELECT name FROM queue_owners WHERE until <= $1`, now)
 		if err != nil {
 			return err
@@ -219,7 +209,7 @@ func (s *Store) giveUp(ctx context.Context, tx *sql.Tx, owner string) error {
 }
 
 // place returns the first place that a clause chooses; nil if there is none.
-func place(ctx context.Context, q querier, clause string, args ...any) (*queue.Place, error) {
+func place(ctx context.Context, q sqldb.Querier, clause string, args ...any) (*queue.Place, error) {
 	found, err := places(ctx, q, clause+` LIMIT 1`, args...)
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -227,8 +217,8 @@ func place(ctx context.Context, q querier, clause string, args ...any) (*queue.P
 	return found[0], nil
 }
 
-func places(ctx context.Context, q querier, clause string, args ...any) ([]*queue.Place, error) {
-	return collect(ctx, q, scan,
+func places(ctx context.Context, q sqldb.Querier, clause string, args ...any) ([]*queue.Place, error) {
+	return sqldb.Rows(ctx, q, scan,
 		`SELECT ticket, id, queue, call_id, owner, agent, claim, joined, head_start, ready, callback FROM queue_places `+clause, args...)
 }
 
@@ -246,21 +236,4 @@ func scan(rows *sql.Rows) (*queue.Place, error) {
 		return &p, json.Unmarshal([]byte(callback), p.Callback)
 	}
 	return &p, nil
-}
-
-// collect returns what a query finds.
-func collect[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) (found []T, err error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, one)
-	}
-	return found, rows.Err()
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call/schedule"
@@ -44,7 +43,7 @@ func (s *Store) create(ctx context.Context, r *schedule.Schedule) error {
 	if err != nil {
 		return err
 	}
-	created, err := affects(s.db.Write.ExecContext(ctx,
+	created, err := sqldb.Affected(s.db.Write.ExecContext(ctx,
 		`INSERT INTO schedules (id, version, tenant, state, due, record) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT DO NOTHING`, values...))
 	switch {
@@ -70,7 +69,7 @@ func update(ctx context.Context, tx *sql.Tx, r *schedule.Schedule, result *sched
 	if err != nil {
 		return err
 	}
-	updated, err := affects(tx.ExecContext(ctx,
+	updated, err := sqldb.Affected(tx.ExecContext(ctx,
 		`UPDATE schedules SET version = $2, tenant = $3, state = $4, due = $5, record = $6
 		WHERE id = $1 AND version = $2 - 1`, values...))
 	switch {
@@ -112,7 +111,7 @@ func refusal(ctx context.Context, tx *sql.Tx, r *schedule.Schedule) error {
 
 // Get implements schedule.Store.
 func (s *Store) Get(ctx context.Context, id string) (*schedule.Schedule, error) {
-	list, err := collect[*schedule.Schedule](ctx, s.db.Read, `SELECT record FROM schedules WHERE id = $1`, id)
+	list, err := find[*schedule.Schedule](ctx, s, `SELECT record FROM schedules WHERE id = $1`, id)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("sqlstore: get: %w", err)
@@ -124,23 +123,15 @@ func (s *Store) Get(ctx context.Context, id string) (*schedule.Schedule, error) 
 
 // List implements schedule.Store.
 func (s *Store) List(ctx context.Context, f schedule.Filter) ([]*schedule.Schedule, error) {
-	args := []any{f.After, f.Max()}
+	args := sqldb.Args{f.After, f.Max()}
 	query := `SELECT record FROM schedules WHERE id > $1`
-	arg := func(v string) string {
-		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
-	}
 	if f.Tenant != nil {
-		query += ` AND tenant = ` + arg(*f.Tenant)
+		query += ` AND tenant = ` + args.Add(*f.Tenant)
 	}
 	if len(f.States) > 0 {
-		states := make([]string, len(f.States))
-		for i, state := range f.States {
-			states[i] = arg(string(state))
-		}
-		query += ` AND state IN (` + strings.Join(states, ", ") + `)`
+		query += ` AND state IN ` + sqldb.AddTexts(&args, f.States)
 	}
-	list, err := collect[*schedule.Schedule](ctx, s.db.Read, query+` ORDER BY id LIMIT $2`, args...)
+	list, err := find[*schedule.Schedule](ctx, s, query+` ORDER BY id LIMIT $2`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: list: %w", err)
 	}
@@ -149,7 +140,7 @@ func (s *Store) List(ctx context.Context, f schedule.Filter) ([]*schedule.Schedu
 
 // Due implements schedule.Store.
 func (s *Store) Due(ctx context.Context, limit int) ([]*schedule.Schedule, error) {
-	list, err := collect[*schedule.Schedule](ctx, s.db.Read,
+	list, err := find[*schedule.Schedule](ctx, s,
 		`SELECT record FROM schedules WHERE state = $1 ORDER BY due, id LIMIT $2`, string(schedule.Active), limit)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: due: %w", err)
@@ -159,7 +150,7 @@ func (s *Store) Due(ctx context.Context, limit int) ([]*schedule.Schedule, error
 
 // Results implements schedule.Store.
 func (s *Store) Results(ctx context.Context, id string) ([]schedule.Result, error) {
-	results, err := collect[schedule.Result](ctx, s.db.Read,
+	results, err := find[schedule.Result](ctx, s,
 		`SELECT result FROM schedule_results WHERE schedule_id = $1 ORDER BY seq DESC`, id)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: results: %w", err)
@@ -170,7 +161,8 @@ func (s *Store) Results(ctx context.Context, id string) ([]schedule.Result, erro
 // Delete implements schedule.Store.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	// Results go with their schedule, by the foreign key.
-	if _, err := s.db.Write.ExecContext(ctx, `DELETE FROM schedules WHERE id = $1`, id); err != nil {
+	_, err := s.db.Write.ExecContext(ctx, `DELETE FROM schedules WHERE id = $1`, id)
+	if err != nil && !s.db.Foreign(err) {
 		return fmt.Errorf("sqlstore: delete: %w", err)
 	}
 	return nil
@@ -192,33 +184,15 @@ func columns(r *schedule.Schedule) ([]any, error) {
 	return []any{u.ID, u.Version, u.Request.Tenant, string(u.State), sqldb.Nanos(u.Due), string(record)}, nil
 }
 
-// collect reads the JSON in the one column of each row of a query.
-func collect[T any](ctx context.Context, db *sql.DB, query string, args ...any) ([]T, error) {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
+// decode reads the JSON of a record, or of a result.
+func decode[T any](text []byte) (v T, err error) {
+	if err := json.Unmarshal(text, &v); err != nil {
+		return v, fmt.Errorf("record: %w", err)
 	}
-	defer func() { _ = rows.Close() }() // rows.Err tells
-	var all []T
-	for rows.Next() {
-		var text sql.RawBytes
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		var v T
-		if err := json.Unmarshal(text, &v); err != nil {
-			return nil, fmt.Errorf("record: %w", err)
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
+	return v, nil
 }
 
-// affects reports whether a statement changed a row.
-func affects(r sql.Result, err error) (bool, error) {
-	if err != nil {
-		return false, err
-	}
-	n, err := r.RowsAffected()
-	return n > 0, err
+// find returns what is in the one column that a query finds.
+func find[T any](ctx context.Context, s *Store, query string, args ...any) ([]T, error) {
+	return sqldb.Find(ctx, s.db, sqldb.Column(decode[T]), query, args...)
 }
