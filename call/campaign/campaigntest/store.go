@@ -261,27 +261,36 @@ func deletes(ctx context.Context, s campaign.Store) error {
 }
 
 func findsNothing(ctx context.Context, s campaign.Store) error {
-	c := Sample("none")
+	for _, id := range []string{"none", "\xff", "a\x00b"} { // not every database has such texts
+		if err := findsNone(ctx, s, id); err != nil {
+			return fmt.Errorf("%q: %w", id, err)
+		}
+	}
+	if err := s.Create(ctx, Sample("one")); err != nil {
+		return err
+	}
+	_, err := s.Settle(ctx, "one", &campaign.Contact{Seq: 1, Version: 2, State: campaign.Over}, nil)
+	return expect("Settle", err, campaign.ErrNotFound)
+}
+
+func findsNone(ctx context.Context, s campaign.Store, id string) error {
+	c := Sample(id)
 	c.Version = 2
-	_, get := s.Get(ctx, "none")
-	_, add := s.Add(ctx, "none", Contacts(1, "a"))
-	_, settle := s.Settle(ctx, "none", &campaign.Contact{Seq: 1, Version: 2}, nil)
-	_, contacts := s.Contacts(ctx, "none", 0, 10)
-	_, counts := s.Counts(ctx, "none")
+	_, get := s.Get(ctx, id)
+	_, add := s.Add(ctx, id, Contacts(1, "a"))
+	_, settle := s.Settle(ctx, id, &campaign.Contact{Seq: 1, Version: 2}, nil)
+	_, contacts := s.Contacts(ctx, id, 0, 10)
+	_, counts := s.Counts(ctx, id)
 	for what, err := range map[string]error{"Get": get, "Update": s.Update(ctx, c), "Add": add, "Settle": settle, "Contacts": contacts, "Counts": counts} {
 		if err := expect(what, err, campaign.ErrNotFound); err != nil {
 			return err
 		}
 	}
-	got, err := s.Claim(ctx, "none", want("me", 0, 1))
+	got, err := s.Claim(ctx, id, want("me", 0, 1))
 	if err != nil || len(got.Contacts) > 0 {
 		return errors.Join(fmt.Errorf("Claim returned %+v", got), err)
 	}
-	if err := s.Create(ctx, Sample("one")); err != nil {
-		return err
-	}
-	_, err = s.Settle(ctx, "one", &campaign.Contact{Seq: 1, Version: 2, State: campaign.Over}, nil)
-	return errors.Join(expect("Settle", err, campaign.ErrNotFound), s.Delete(ctx, "none"))
+	return s.Delete(ctx, id)
 }
 
 func adds(ctx context.Context, s campaign.Store) error {

@@ -265,8 +265,13 @@ func testDelete(t *testing.T, s schedule.Store) {
 }
 
 func testNotFound(t *testing.T, s schedule.Store) {
-	if got, err := s.Get(t.Context(), "one"); !errors.Is(err, schedule.ErrNotFound) || got != nil {
-		t.Errorf("Get: %+v, %v", got, err)
+	for _, id := range []string{"one", "\xff", "a\x00b"} { // not every database has such texts
+		if got, err := s.Get(t.Context(), id); !errors.Is(err, schedule.ErrNotFound) || got != nil {
+			t.Errorf("Get of %q: %+v, %v", id, got, err)
+		}
+		if err := s.Delete(t.Context(), id); err != nil {
+			t.Errorf("Delete of %q: %v", id, err)
+		}
 	}
 	r := Sample(t, "one")
 	r.Version = 2
