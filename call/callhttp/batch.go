@@ -52,7 +52,7 @@ func (a *API) placeBatch(ctx context.Context, in *batchInput) (*batchOutput, err
 	var reqs []call.Request
 	var places []int // of reqs in results
 	for i := range in.Body.Calls {
-		req, err := a.request(&in.Body.Calls[i])
+		req, err := a.placing(&in.Body.Calls[i])
 		if err != nil {
 			results[i] = notPlaced(i, a.problem(ctx, err))
 			continue

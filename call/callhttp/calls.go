@@ -42,11 +42,16 @@ func (a *API) registerCalls(api huma.API) {
 }
 
 type placeRequest struct {
+	Dialing
+	ToPhone string `json:"to_phone" maxLength:"64" doc:"In E.164 form." example:"+12025550100"`
+}
+
+// Dialing is what can be asked for of calls that are placed, whomever they call.
+type Dialing struct {
 	Terms
-	ToPhone          string `json:"to_phone" maxLength:"64" doc:"In E.164 form." example:"+12025550100"`
 	FromPhone        string `json:"from_phone" maxLength:"64" doc:"In E.164 form: a number of yours." example:"+12025550199"`
 	Provider         string `json:"provider,omitempty" maxLength:"32" doc:"The carrier; the default one if it is left out."`
-	MachineDetection bool   `json:"machine_detection,omitempty"`
+	MachineDetection bool   `json:"machine_detection,omitempty" doc:"Tells machines from people."`
 }
 
 // Terms are what can be asked for of any call, placed or invited.
@@ -67,12 +72,17 @@ type Terms struct {
 	SilenceTimeoutSeconds int    `json:"silence_timeout_seconds,omitempty" minimum:"1" maximum:"86400" doc:"Ends the call after so long without a word."`
 }
 
-// request makes a request to the service of what was asked for.
-func (a *API) request(in *placeRequest) (call.Request, error) {
+// placing makes a request to the service of a call that was asked for.
+func (a *API) placing(in *placeRequest) (call.Request, error) {
 	to, err := number("body.to_phone", in.ToPhone)
 	if err != nil {
 		return call.Request{}, err
 	}
+	return a.request(&in.Dialing, to)
+}
+
+// request makes a request to the service for a call to a number.
+func (a *API) request(in *Dialing, to telephony.Number) (call.Request, error) {
 	from, err := number("body.from_phone", in.FromPhone)
 	if err != nil {
 		return call.Request{}, err
@@ -165,7 +175,7 @@ func (a *API) place(ctx context.Context, in *placeInput) (*placeOutput, error) {
 	if err := checkNames("body", in.RawBody, placeFields); err != nil {
 		return nil, err
 	}
-	req, err := a.request(&in.Body)
+	req, err := a.placing(&in.Body)
 	if err != nil {
 		return nil, err
 	}

@@ -55,11 +55,8 @@ func (a *API) registerSchedules(api huma.API) {
 }
 
 type scheduleRequest struct {
-	Terms
-	PhoneNumber      string `json:"phone_number" maxLength:"64" doc:"Whom to call, in E.164 form." example:"+12025550123"`
-	FromPhone        string `json:"from_phone" maxLength:"64" doc:"In E.164 form: a number of yours." example:"+12025550199"`
-	Provider         string `json:"provider,omitempty" maxLength:"32" doc:"The carrier; the default one if it is left out."`
-	MachineDetection bool   `json:"machine_detection,omitempty" doc:"Tells machines from people."`
+	Dialing
+	PhoneNumber string `json:"phone_number" maxLength:"64" doc:"Whom to call, in E.164 form." example:"+12025550123"`
 
 	ScheduledTime  string `json:"scheduled_time,omitempty" maxLength:"40" doc:"When to call, as clocks there show it: this or cron_expression." example:"2027-01-20 14:30:00"`
 	CronExpression string `json:"cron_expression,omitempty" maxLength:"256" doc:"When to call again and again: minute, hour, day of the month, month and day of the week, or @hourly, @daily, @weekly, @monthly, @yearly." example:"0 9 * * MON"`
@@ -112,18 +109,9 @@ func (a *API) scheduledCall(in *scheduleRequest) (call.Request, error) {
 	if err != nil {
 		return call.Request{}, err
 	}
-	from, err := number("body.from_phone", in.FromPhone)
+	req, err := a.request(&in.Dialing, to)
 	if err != nil {
 		return call.Request{}, err
-	}
-	if err := a.check(&in.Terms); err != nil {
-		return call.Request{}, err
-	}
-	options := in.options()
-	options.MachineDetection = in.MachineDetection
-	req := call.Request{
-		AgentID: in.AgentID, To: to, From: from, Provider: in.Provider,
-		Context: in.data(), Metadata: asText(in.Metadata), Options: options,
 	}
 	return req, a.cfg.Service.Check(req)
 }
