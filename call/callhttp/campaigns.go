@@ -12,7 +12,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/call/campaign"
 	"github.com/switchboard-voice/switchboard/routing"
 )
@@ -20,7 +19,7 @@ import (
 func (a *API) registerCampaigns(api huma.API) {
 	register(api, route{
 		http.MethodPost, "/api/campaigns", "create-campaign", "Create a campaign, with its first contacts", http.StatusCreated,
-		[]Problem{invalidRequest, invalidNumber, conflict, tooLarge, unsupportedType},
+		[]Problem{invalidRequest, invalidNumber, agentNotFound, conflict, tooLarge, unsupportedType},
 	}, a.createCampaign)
 	register(api, route{
 		http.MethodGet, "/api/campaigns", "list-campaigns", "List campaigns, by id", http.StatusOK,
@@ -69,10 +68,7 @@ func (a *API) registerCampaigns(api huma.API) {
 }
 
 type campaignRequest struct {
-	Terms
-	FromPhone        string `json:"from_phone" maxLength:"64" doc:"In E.164 form: a number of yours." example:"+12025550199"`
-	Provider         string `json:"provider,omitempty" maxLength:"32" doc:"The carrier; the default one if it is left out."`
-	MachineDetection bool   `json:"machine_detection,omitempty" doc:"Tells machines from people."`
+	Dialing
 
 	Hours             string        `json:"hours,omitempty" maxLength:"2048" doc:"When people may be called, by their own clocks; from 8 to 21 if left out." example:"Mon-Fri 09:00-18:00, Sat 10:00-14:00"`
 	CallsPerSecond    float64       `json:"calls_per_second,omitempty" minimum:"0.001" maximum:"1000" doc:"1 if left out."`
@@ -112,23 +108,24 @@ type contactRequest struct {
 	CustomerData map[string]any `json:"customer_data,omitempty" doc:"For the agent. What is not text is kept as its JSON."`
 }
 
-// campaignSpec makes a campaign of what was asked for.
+// campaignSpec makes a campaign of what was asked for, of whose calls the service
+// has been asked whether it would take them now.
 func (a *API) campaignSpec(ctx context.Context, in *campaignRequest) (campaign.Spec, error) {
-	from, err := number("body.from_phone", in.FromPhone)
+	req, err := a.request(&in.Dialing, "")
 	if err != nil {
-		return campaign.Spec{}, err
-	}
-	if err := a.check(&in.Terms); err != nil {
 		return campaign.Spec{}, err
 	}
 	if in.CustomerData != nil || in.CustomerContext != nil {
 		return campaign.Spec{}, invalidRequest.at("body.customer_data", "is each contact's own")
 	}
+	req.Tenant = tenantOf(ctx)
+	sample := req
+	sample.To = req.From // the contacts are not known yet
+	if err := a.cfg.Service.Check(sample); err != nil {
+		return campaign.Spec{}, a.problem(ctx, err)
+	}
 	s := campaign.Spec{
-		Request: call.Request{
-			AgentID: in.AgentID, From: from, Provider: in.Provider, Tenant: tenantOf(ctx),
-			Metadata: asText(in.Metadata), Options: in.options(),
-		},
+		Request:        req,
 		CallsPerSecond: in.CallsPerSecond,
 		Concurrency:    in.Concurrency,
 		MaxAttempts:    in.MaxAttempts,
@@ -137,7 +134,6 @@ func (a *API) campaignSpec(ctx context.Context, in *campaignRequest) (campaign.S
 		Abandoned:      in.AbandonedLimit.limit(),
 		StopAbandoned:  in.StopAbandoned,
 	}
-	s.Request.Options.MachineDetection = in.MachineDetection
 	if in.Hours != "" {
 		if s.Hours, err = routing.ParseWeek(in.Hours); err != nil {
 			return s, invalidRequest.at("body.hours", err.Error())

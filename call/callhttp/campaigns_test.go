@@ -115,18 +115,25 @@ func TestSameKeyIsSameCampaign(t *testing.T) {
 func TestWhatIsNoCampaignIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := withCampaigns(t)
-		for name, tt := range map[string]struct{ old, new, word, location string }{
-			"a field is unknown":            {`"agent_id"`, `"colour":"red","agent_id"`, "invalid_request", "body.colour"},
-			"a field of a contact":          {`{"phone_number":"+12127550101"}`, `{"phone_number":"+12127550101","Name":"x"}`, "invalid_request", "body.contacts[1].Name"},
-			"a contact has no number":       {"+12127550101", "12", "invalid_phone_number", "body.contacts[1].phone_number"},
-			"a contact has too many data":   {`{"name":"Ann","orders":3}`, manyEntries(33), "invalid_request", "body.contacts[0]"},
-			"our number is none":            {"+12025550100", "x", "invalid_phone_number", "body.from_phone"},
-			"the hours are none":            {"Mon-Sun 00:00-24:00", "always", "invalid_request", "body.hours"},
-			"the pace is too high":          {`"agent_id"`, `"calls_per_second":1001,"agent_id"`, "invalid_request", "body.calls_per_second"},
-			"the limit is no share":         {`"share":0.5`, `"share":2`, "invalid_request", "body.failure_limit.share"},
-			"the data are not the contacts": {`"agent_id"`, `"customer_data":{"a":"b"},"agent_id"`, "invalid_request", "body.customer_data"},
+		for name, tt := range map[string]struct {
+			old, new       string
+			status         int
+			word, location string
+		}{
+			"a field is unknown":            {`"agent_id"`, `"colour":"red","agent_id"`, 400, "invalid_request", "body.colour"},
+			"a field of a contact":          {`{"phone_number":"+12127550101"}`, `{"phone_number":"+12127550101","Name":"x"}`, 400, "invalid_request", "body.contacts[1].Name"},
+			"a contact has no number":       {"+12127550101", "12", 400, "invalid_phone_number", "body.contacts[1].phone_number"},
+			"a contact has too many data":   {`{"name":"Ann","orders":3}`, manyEntries(33), 400, "invalid_request", "body.contacts[0]"},
+			"our number is none":            {"+12025550100", "x", 400, "invalid_phone_number", "body.from_phone"},
+			"the hours are none":            {"Mon-Sun 00:00-24:00", "always", 400, "invalid_request", "body.hours"},
+			"the pace is too high":          {`"agent_id"`, `"calls_per_second":1001,"agent_id"`, 400, "invalid_request", "body.calls_per_second"},
+			"the limit is no share":         {`"share":0.5`, `"share":2`, 400, "invalid_request", "body.failure_limit.share"},
+			"the data are not the contacts": {`"agent_id"`, `"customer_data":{"a":"b"},"agent_id"`, 400, "invalid_request", "body.customer_data"},
+			"there is no such agent":        {`"echo"`, `"nobody"`, 404, "agent_not_found", "body.agent_id"},
+			"there is no such carrier":      {`"agent_id"`, `"provider":"nobody","agent_id"`, 400, "invalid_request", "body.provider"},
+			"the metadata are too many":     {`"agent_id"`, `"metadata":` + manyEntries(65) + `,"agent_id"`, 400, "invalid_request", "body.customer_data"},
 		} {
-			p := wantProblem(t, b.ask("acme", "POST", "/api/campaigns", strings.Replace(campaignBody, tt.old, tt.new, 1)), 400, tt.word)
+			p := wantProblem(t, b.ask("acme", "POST", "/api/campaigns", strings.Replace(campaignBody, tt.old, tt.new, 1)), tt.status, tt.word)
 			if len(p.Errors) == 0 || p.Errors[0].Location != tt.location {
 				t.Errorf("%s: faults %+v, want the first at %s", name, p.Errors, tt.location)
 			}
