@@ -206,7 +206,7 @@ func (s *Service) amend(ctx context.Context, id string, change func(c *Call) *Ev
 		c.Version++
 		c.Owner = s.owner()
 		e.CallID, e.Tenant, e.Seq, e.At, e.State = c.ID, c.Tenant, c.Events, time.Now(), c.State
-		err = s.do(ctx, storeTimeout, func(ctx context.Context) error { return s.cfg.Store.Update(ctx, c, []Event{*e}) })
+		err = s.tellStore(ctx, func(ctx context.Context) error { return s.cfg.Store.Update(ctx, c, []Event{*e}) })
 		if err == nil {
 			s.subs.publish(*e)
 			return nil

@@ -175,9 +175,7 @@ func (l *live) recallTranscript() error {
 	if !l.recovered || c.AnsweredAt.IsZero() || c.Transcript != nil {
 		return nil
 	}
-	events, err := within(context.WithoutCancel(l.ctx), l.svc, transcriptDeadline, func(ctx context.Context) ([]Event, error) {
-		return l.svc.cfg.Store.Events(ctx, l.id, 0)
-	}, nil)
+	events, err := l.svc.events(context.WithoutCancel(l.ctx), l.id, 0)
 	var said transcript.Transcript
 	for _, e := range events {
 		if e.Segment != nil {

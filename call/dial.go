@@ -266,20 +266,13 @@ func rivals(c, o *Call) bool {
 // hasRivalElsewhere looks among the calls of other replicas. It reports true if it
 // cannot.
 func (l *live) hasRivalElsewhere(c *Call) bool {
-	f := Filter{States: liveStates, Provider: c.Provider, NotOwnedBy: []string{l.svc.cluster.name}, Limit: 1000}
-	for {
-		page, err := within(context.WithoutCancel(l.ctx), l.svc, storeTimeout, func(ctx context.Context) ([]*Call, error) {
-			return l.svc.cfg.Store.List(ctx, f)
-		}, nil)
+	f := Filter{States: liveStates, Provider: c.Provider, NotOwnedBy: []string{l.svc.cluster.name}}
+	for page, err := range l.svc.pages(context.WithoutCancel(l.ctx), f) {
 		if err != nil || slices.ContainsFunc(page, func(o *Call) bool { return rivals(c, o) }) {
 			return true
 		}
-		if len(page) < f.Max() {
-			return false
-		}
-		at := PositionOf(page[len(page)-1])
-		f.Before = &at
 	}
+	return false
 }
 
 // unclaimed reports whether no other call of ours has the carrier's id.

@@ -87,11 +87,11 @@ func (s *Service) eraseAll(ctx context.Context, c *Call) error {
 	}
 	store, ok := s.cfg.Store.(EventEraser)
 	if !ok {
-		return s.do(ctx, storeTimeout, func(ctx context.Context) error { return s.cfg.Store.Delete(ctx, c.ID) })
+		return s.tellStore(ctx, func(ctx context.Context) error { return s.cfg.Store.Delete(ctx, c.ID) })
 	}
 	rest := c.outline(time.Now())
 	told := Event{Type: EventErased, CallID: c.ID, Tenant: c.Tenant, Seq: rest.Events, At: rest.ErasedAt, State: c.State}
-	err := s.do(ctx, storeTimeout, func(ctx context.Context) error {
+	err := s.tellStore(ctx, func(ctx context.Context) error {
 		if err := store.EraseEvents(ctx, c.ID, c.Events); err != nil {
 			return err
 		}
@@ -131,8 +131,7 @@ func (s *Service) EraseExpired(ctx context.Context, most int) (erased int, err e
 		return 0, nil
 	}
 	now := time.Now()
-	for f := (Filter{Limit: 1000}); ; {
-		calls, listErr := within(ctx, s, storeTimeout, func(ctx context.Context) ([]*Call, error) { return s.cfg.Store.List(ctx, f) }, nil)
+	for calls, listErr := range s.pages(ctx, Filter{}) {
 		if listErr != nil {
 			return erased, errors.Join(fmt.Errorf("call: erase expired: %w", listErr), err)
 		}
@@ -151,12 +150,8 @@ func (s *Service) EraseExpired(ctx context.Context, most int) (erased int, err e
 				err = eraseErr
 			}
 		}
-		if len(calls) < f.Max() {
-			return erased, err
-		}
-		last := PositionOf(calls[len(calls)-1])
-		f.Before = &last
 	}
+	return erased, err
 }
 
 // expired reports whether c is to be erased by now.

@@ -113,7 +113,7 @@ func (s *Service) claim(ctx context.Context, c *Call) error {
 	}
 	c.Version++
 	c.Owner = s.cluster.name
-	return s.do(ctx, storeTimeout, func(ctx context.Context) error { return s.cfg.Store.Update(ctx, c, nil) })
+	return s.tellStore(ctx, func(ctx context.Context) error { return s.cfg.Store.Update(ctx, c, nil) })
 }
 
 // canTake reports whether this service has the carrier of a call; another replica

@@ -111,6 +111,11 @@ func (s unfitStore) Get(ctx context.Context, id string) (*call.Call, error) {
 	return s.Store.Get(ctx, id)
 }
 
+func (s unfitStore) ByKey(ctx context.Context, tenant, key string) (*call.Call, error) {
+	s.at("Store.ByKey")
+	return s.Store.ByKey(ctx, tenant, key)
+}
+
 func (s unfitStore) List(ctx context.Context, f call.Filter) ([]*call.Call, error) {
 	s.at("Store.List")
 	return s.Store.List(ctx, f)
@@ -316,7 +321,8 @@ func (o *office) begin(t *testing.T, phone telephony.Number, inbound bool) <-cha
 // Whoever asks about calls is answered in time, whatever the store does.
 func TestQuestionsToAStoreThatFails(t *testing.T) {
 	ask := map[string]func(o *office, id string) error{
-		"Store.Get": func(o *office, id string) error { _, err := o.Service.Call(context.Background(), id); return err },
+		"Store.Get":   func(o *office, id string) error { _, err := o.Service.Call(context.Background(), id); return err },
+		"Store.ByKey": func(o *office, _ string) error { _, err := o.CallByKey(context.Background(), "", "key"); return err },
 		"Store.List": func(o *office, _ string) (failed error) {
 			for _, err := range o.Calls(context.Background(), call.Filter{}) {
 				failed = err
@@ -332,11 +338,15 @@ func TestQuestionsToAStoreThatFails(t *testing.T) {
 				f := newUnfit(place, panics)
 				f.taken.Store(true)
 				o := newOffice(t, hello(time.Second), func(c *call.Config) { c.Store = unfitStore{call.NewMemoryStore(), f} })
-				c := o.wait(o.place(call.Options{}).ID)
+				c, err := o.Place(t.Context(), call.Request{AgentID: "agent", To: callee, From: ours, IdempotencyKey: "key"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.wait(c.ID)
 				synctest.Wait() // until the service has let it go
 				f.taken.Store(false)
 				began := time.Now()
-				if err := question(o, c.ID); err == nil || time.Since(began) > 6*time.Second {
+				if err := question(o, c.ID); !errors.Is(err, call.ErrStore) || time.Since(began) > 6*time.Second {
 					t.Errorf("%s: %v after %v", place, err, time.Since(began))
 				}
 				if err := question(o, c.ID); err != nil {

@@ -70,13 +70,6 @@ func (s *Service) apologize() *telephony.Answer {
 	return &telephony.Answer{Say: s.cfg.Apology, Hangup: true}
 }
 
-// byProvider finds the record of a carrier's call.
-func (s *Service) byProvider(ctx context.Context, provider, id string) (*Call, error) {
-	return within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
-		return s.cfg.Store.ByProvider(ctx, provider, id)
-	}, nil)
-}
-
 // route asks the router.
 func (s *Service) route(ctx context.Context, provider Provider, e telephony.Event) (routing.Decision, error) {
 	if s.cfg.Router == nil {

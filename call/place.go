@@ -116,12 +116,12 @@ func (s *Service) earlier(ctx context.Context, req Request) (*Call, error) {
 	if req.IdempotencyKey == "" {
 		return nil, nil
 	}
-	c, err := s.storedByKey(ctx, req.Tenant, req.IdempotencyKey)
+	c, err := s.byKey(ctx, req.Tenant, req.IdempotencyKey)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, ofStore(ctx, err)
+		return nil, err
 	}
 	return s.replay(c, req)
 }

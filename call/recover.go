@@ -48,23 +48,16 @@ func (s *Service) Recover(ctx context.Context) error {
 // adopt takes up the calls that no replica has, if they are mine. One that somebody
 // else has taken meanwhile is no error.
 func (s *Service) adopt(ctx context.Context, mine func(*Call) bool) error {
-	f := Filter{States: liveStates, Limit: 1000}
-	var err error
-	if f.NotOwnedBy, err = s.owners(ctx); err != nil {
+	owners, err := s.owners(ctx)
+	if err != nil {
 		return err
 	}
 	var left []*live
 	defer func() { s.resume(left) }()
 	var failed error
-	for {
-		calls, err := within(ctx, s, storeTimeout, func(ctx context.Context) ([]*Call, error) { return s.cfg.Store.List(ctx, f) }, nil)
+	for calls, err := range s.pages(ctx, Filter{States: liveStates, NotOwnedBy: owners}) {
 		if err != nil {
 			return errors.Join(failed, err)
-		}
-		last := len(calls) < f.Max()
-		if !last {
-			at := PositionOf(calls[len(calls)-1])
-			f.Before = &at
 		}
 		rand.Shuffle(len(calls), func(i, j int) { calls[i], calls[j] = calls[j], calls[i] }) // others look, too
 		for _, c := range calls {
@@ -81,10 +74,8 @@ func (s *Service) adopt(ctx context.Context, mine func(*Call) bool) error {
 				left = append(left, l)
 			}
 		}
-		if last {
-			return failed
-		}
 	}
+	return failed
 }
 
 var liveStates = []State{Initiated, Connecting, Connected, Active, Ending}
@@ -98,7 +89,7 @@ func (s *Service) owners(ctx context.Context) ([]string, error) {
 	if !ok {
 		return nil, nil
 	}
-	return within(ctx, s, storeTimeout, shared.Replicas, nil)
+	return askStore(ctx, s, shared.Replicas)
 }
 
 // takeUp makes a call live again that a store has, with its first input, and leaves

@@ -127,9 +127,9 @@ func (l *live) create(ctx context.Context) (existing *Call, err error) {
 	first := l.stamp(Event{Type: EventState, State: l.record.State})
 	record := l.record.Clone()
 	l.mu.Unlock()
-	existing, err = within(ctx, l.svc, storeTimeout, func(ctx context.Context) (*Call, error) {
+	existing, err = askStore(ctx, l.svc, func(ctx context.Context) (*Call, error) {
 		return l.svc.cfg.Store.Create(ctx, record, []Event{first})
-	}, nil)
+	})
 	if err != nil && !errors.Is(err, ErrConflict) {
 		l.svc.unsure.add(l.svc, record.ID)
 	}
@@ -137,7 +137,7 @@ func (l *live) create(ctx context.Context) (existing *Call, err error) {
 		l.writer.version = record.Version
 		l.svc.subs.publish(first)
 	}
-	return existing, ofStore(ctx, err)
+	return existing, err
 }
 
 // begin starts the owner of the call with its first input.

@@ -94,7 +94,7 @@ func (s *Service) Call(ctx context.Context, id string) (*Call, error) {
 // CallByKey returns the call of a tenant that was placed under an idempotency key
 // as Call does, or an error that wraps ErrNotFound.
 func (s *Service) CallByKey(ctx context.Context, tenant, key string) (*Call, error) {
-	c, err := s.storedByKey(ctx, tenant, key)
+	c, err := s.byKey(ctx, tenant, key)
 	if err != nil {
 		return nil, fmt.Errorf("call: get by key: %w", err)
 	}
@@ -104,29 +104,13 @@ func (s *Service) CallByKey(ctx context.Context, tenant, key string) (*Call, err
 	return c, nil
 }
 
-// stored is the record of a call as the store has it.
-func (s *Service) stored(ctx context.Context, id string) (*Call, error) {
-	c, err := within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
-		return s.cfg.Store.Get(ctx, id)
-	}, nil)
-	return c, ofStore(ctx, err)
-}
-
-func (s *Service) storedByKey(ctx context.Context, tenant, key string) (*Call, error) {
-	return within(ctx, s, storeTimeout, func(ctx context.Context) (*Call, error) {
-		return s.cfg.Store.ByKey(ctx, tenant, key)
-	}, nil)
-}
-
 // Calls returns the calls that fit f, newest first, at most f.Max() of them.
 // Those that are live are shown as they are now.
 func (s *Service) Calls(ctx context.Context, f Filter) iter.Seq2[*Call, error] {
 	return func(yield func(*Call, error) bool) {
-		stored, err := within(ctx, s, storeTimeout, func(ctx context.Context) ([]*Call, error) {
-			return s.cfg.Store.List(ctx, f)
-		}, nil)
+		stored, err := s.list(ctx, f)
 		if err != nil {
-			yield(nil, fmt.Errorf("call: list: %w", ofStore(ctx, err)))
+			yield(nil, fmt.Errorf("call: list: %w", err))
 			return
 		}
 		for _, c := range stored {
@@ -143,9 +127,7 @@ func (s *Service) Calls(ctx context.Context, f Filter) iter.Seq2[*Call, error] {
 // Events returns the events of a call after the one numbered after, in order. It
 // may lag a little behind a live call; a subscription does not.
 func (s *Service) Events(ctx context.Context, id string, after int64) ([]Event, error) {
-	events, err := within(ctx, s, storeTimeout, func(ctx context.Context) ([]Event, error) {
-		return s.cfg.Store.Events(ctx, id, after)
-	}, nil)
+	events, err := s.events(ctx, id, after)
 	if err != nil {
 		return nil, fmt.Errorf("call: events: %w", err)
 	}

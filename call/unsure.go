@@ -1,7 +1,6 @@
 package call
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -99,9 +98,7 @@ func (s *Service) endUnbegun(id string) error {
 	if c.Direction == telephony.Outbound { // it is certain that it was not dialed
 		in = input{kind: inDialFailed, outcome: telephony.NotSent, cause: DialFailed, detail: "the store did not answer"}
 	}
-	begun, err := within(s.ctx, s, storeTimeout, func(ctx context.Context) ([]Event, error) {
-		return s.cfg.Store.Events(ctx, id, 0)
-	}, nil)
+	begun, err := s.events(s.ctx, id, 0)
 	if err != nil {
 		return err
 	}
