@@ -153,7 +153,7 @@ func (c *cluster) join(ctx context.Context) error {
 	}
 	for _, r := range c.replicas() {
 		if r != c.name && addressOf(r) == c.cfg.Address {
-			if err := c.store.Resign(ctx, r); err != nil {
+			if err := c.resign(ctx, r); err != nil {
 				return err
 			}
 		}
@@ -199,12 +199,14 @@ func (c *cluster) run(ctx context.Context) {
 
 // leave ends the lease, after which nothing is written any more.
 func (c *cluster) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	if err := contain(func() error { return c.store.Resign(ctx, c.name) }); err != nil {
+	if err := c.resign(context.Background(), c.name); err != nil {
 		c.svc.log.Warn("lease not resigned", "err", err) // it ends by itself
 	}
 	c.peers.close()
+}
+
+func (c *cluster) resign(ctx context.Context, replica string) error {
+	return c.svc.tellStore(ctx, func(ctx context.Context) error { return c.store.Resign(ctx, replica) })
 }
 
 func (c *cluster) renew(ctx context.Context) error {

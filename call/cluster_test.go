@@ -674,3 +674,33 @@ func (k *tap) again(t *testing.T, change func(*http.Request)) int {
 	_ = res.Body.Close()
 	return res.StatusCode
 }
+
+// clutching is a store that does not return from the end of a lease.
+type clutching struct {
+	call.SharedStore
+	*unfit
+}
+
+func (s clutching) Resign(ctx context.Context, replica string) error {
+	s.at("Store.Resign")
+	return s.SharedStore.Resign(ctx, replica)
+}
+
+// A store that does not return does not hold up the end of a replica; to shut it
+// down again is no error.
+func TestClusterEndsWithoutItsStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newUnfit("Store.Resign", false)
+		rs := newReplicas(t, "twilio", call.NewMemoryStore(), 1, func(c *call.Config) {
+			c.Store = clutching{c.Store.(call.SharedStore), f}
+		})
+		began := time.Now()
+		for range 2 {
+			if err := rs.all[0].Shutdown(t.Context()); err != nil || time.Since(began) > 10*time.Second {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		}
+		<-f.reached
+		close(f.release)
+	})
+}

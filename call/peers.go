@@ -29,6 +29,7 @@ type peers struct {
 	room    chan struct{} // for media sockets that are passed on
 	cut     context.Context
 	cutOff  context.CancelFunc
+	drained sync.Once
 
 	mu    sync.Mutex
 	alive map[string]*peer // by the word of its name
@@ -104,9 +105,11 @@ func (p *peers) find(word string) *peer {
 func (p *peers) drain(ctx context.Context) {
 	stop := context.AfterFunc(ctx, p.cutOff)
 	defer stop()
-	for range cap(p.room) { // and leaves none for others
-		p.room <- struct{}{}
-	}
+	p.drained.Do(func() {
+		for range cap(p.room) { // and leaves none for others
+			p.room <- struct{}{}
+		}
+	})
 }
 
 func (p *peers) close() {
