@@ -26,8 +26,10 @@ const (
 	// as long as the one before: ten minutes in all.
 	fetchTries = 6
 	fetchFirst = 2 * time.Second
-	// fetchTime bounds one try.
+	// fetchTime bounds one try, from the first question to the last byte.
 	fetchTime = 15 * time.Minute
+	// eraseTime bounds what a recorder takes to delete one recording.
+	eraseTime = 30 * time.Second
 )
 
 // ErrNotReady tells that a carrier has not finished a recording yet.
@@ -70,7 +72,8 @@ func (f *fetches) end(name string) {
 // FetchCarrierRecording copies a recording of the carrier's to where
 // Config.Recorder keeps its own, and returns the copy, which stands in
 // Call.Fetched. One that was fetched is not fetched again. Until the carrier has
-// finished it the error is ErrNotReady. The carrier's own is not deleted.
+// finished it the error is ErrNotReady; after a quarter of an hour it is given up.
+// The carrier's own is not deleted.
 func (s *Service) FetchCarrierRecording(ctx context.Context, id, recordingID string) (recording.Recording, error) {
 	name := id + "/" + recordingID
 	free, room := s.fetches.begin(name)
@@ -94,6 +97,8 @@ func (s *Service) fetch(ctx context.Context, id, recordingID string) (rec record
 	if !ok {
 		return rec, fmt.Errorf("the recorder keeps no files of others: %w", errors.ErrUnsupported)
 	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel() // which ends the download, whoever reads it
 	c, err := s.Call(ctx, id)
 	if err != nil {
 		return rec, err
@@ -112,11 +117,15 @@ func (s *Service) fetch(ctx context.Context, id, recordingID string) (rec record
 	if began.IsZero() {
 		began = c.CreatedAt
 	}
-	err = contain(func() error {
-		rec, err = keeper.Keep(ctx, recording.Info{CallID: id, Storage: c.Options.RecordStorage, StartedAt: began}, file)
-		return err
+	rec, err = within(ctx, s, fetchTime, func(ctx context.Context) (rec recording.Recording, err error) {
+		defer func() { err = errors.Join(err, file.Close()) }()
+		return keeper.Keep(ctx, recording.Info{CallID: id, Storage: c.Options.RecordStorage, StartedAt: began}, file)
+	}, func(late recording.Recording) {
+		if err := s.eraseSound(context.Background(), late); err != nil {
+			s.log.Error("copy of a carrier's recording is left", "call", id, "key", late.Key, "err", err)
+		}
 	})
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err != nil {
 		return rec, err
 	}
 	rec.Source, rec.CreatedAt = recordingID, rec.CreatedAt.Round(0).UTC()
@@ -136,7 +145,7 @@ func (s *Service) eraseSound(ctx context.Context, rec recording.Recording) error
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	return e.Erase(ctx, rec)
+	return s.do(ctx, eraseTime, func(ctx context.Context) error { return e.Erase(ctx, rec) })
 }
 
 // fetchLater fetches a recording in the background, if that is wished for.
@@ -177,9 +186,7 @@ func (s *Service) fetchPatiently(ctx context.Context, id, recordingID string) er
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		bounded, cancel := context.WithTimeout(ctx, fetchTime)
-		_, err := s.fetch(bounded, id, recordingID)
-		cancel()
+		_, err := s.fetch(ctx, id, recordingID)
 		<-s.fetches.slots
 		if err == nil || try == fetchTries || errors.Is(err, ErrNotFound) || errors.Is(err, errors.ErrUnsupported) {
 			return err

@@ -117,3 +117,43 @@ func TestCarriersRecordingStaysThereUnlessWished(t *testing.T) {
 		}
 	})
 }
+
+// holding is a recorder that has kept a file and does not say so.
+type holding struct {
+	recording.WAV
+	release chan struct{}
+}
+
+func (r *holding) Keep(ctx context.Context, info recording.Info, f io.Reader) (recording.Recording, error) {
+	rec, err := r.WAV.Keep(ctx, info, f)
+	<-r.release
+	return rec, err
+}
+
+// A recorder that does not return is not waited for, and what it comes with in the
+// end is deleted again: no record tells of it.
+func TestRecordingThatIsKeptTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &recording.Memory{}
+		r := &holding{recording.WAV{Storage: st}, make(chan struct{})}
+		o, c := recordedByCarrier(t, func(cfg *call.Config) { cfg.Recorder = r })
+		id := c.CarrierRecordings[0].ID
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		began := time.Now()
+		if _, err := o.FetchCarrierRecording(ctx, c.ID, id); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 6*time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		if n := o.Stats().HostHeld; n != 1 || len(st.Keys()) != 1 {
+			t.Errorf("%d are held, kept is %q", n, st.Keys())
+		}
+		close(r.release)
+		synctest.Wait()
+		if n := o.Stats().HostHeld; n != 0 || len(st.Keys()) != 0 {
+			t.Errorf("then %d are held, kept is %q", n, st.Keys())
+		}
+		if rec, err := o.FetchCarrierRecording(t.Context(), c.ID, id); err != nil || len(st.Keys()) != 1 || rec.Key != st.Keys()[0] {
+			t.Errorf("fetched again: %+v, %v", rec, err)
+		}
+	})
+}
