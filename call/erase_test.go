@@ -123,7 +123,6 @@ func TestErasedWhereNoOutlineCanBeKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, hello(time.Second), func(c *call.Config) { c.Store = struct{ call.Store }{call.NewMemoryStore()} })
 		id := o.wait(o.place(call.Options{}).ID).ID
-		synctest.Wait() // until the service has let it go
 		if err := o.Erase(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
@@ -205,4 +204,85 @@ func TestCallsAreErasedWhenTheyAreOld(t *testing.T) {
 			t.Errorf("erased are calls of %q, not %q", erased, want)
 		}
 	})
+}
+
+// lingering is a carrier whose reply to a hang-up comes long after the call has
+// ended.
+type lingering struct{ call.Provider }
+
+func (c lingering) Hangup(ctx context.Context, id string) error {
+	err := c.Provider.Hangup(ctx, id)
+	time.Sleep(9 * time.Second)
+	return err
+}
+
+// Whoever has waited for the end of a call can erase it, and nothing of it is seen
+// afterwards, whatever is still under way about it.
+func TestErasedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, hello(time.Second), func(c *call.Config) { c.Providers = []call.Provider{lingering{c.Providers[0]}} })
+		placed, err := o.Place(t.Context(), call.Request{AgentID: "agent", To: callee, From: ours, IdempotencyKey: "once"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := o.wait(placed.ID)
+		if err := o.Erase(t.Context(), c.ID); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(c.EndedAt); took > 5*time.Second {
+			t.Fatalf("nothing is under way any more, %v after the end", took)
+		}
+		seen := map[string]*call.Call{}
+		if seen["Call"], err = o.Call(t.Context(), c.ID); err != nil {
+			t.Error(err)
+		}
+		if seen["CallByKey"], err = o.CallByKey(t.Context(), "", "once"); err != nil {
+			t.Error(err)
+		}
+		for seen["Calls"], err = range o.Calls(t.Context(), call.Filter{}) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		for way, c := range seen {
+			if c == nil || c.ErasedAt.IsZero() || c.To != "" {
+				t.Errorf("%s shows %+v", way, c)
+			}
+		}
+	})
+}
+
+// unerasing is a recorder that fails when it is to delete something.
+type unerasing struct {
+	*recording.WAV
+	*unfit
+}
+
+func (r unerasing) Erase(ctx context.Context, rec recording.Recording) error {
+	r.at("Eraser.Erase")
+	return r.WAV.Erase(ctx, rec)
+}
+
+// A recorder that panics, or does not return, leaves the call to be erased again.
+func TestEraserThatFails(t *testing.T) {
+	for _, panics := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newUnfit("Eraser.Erase", panics)
+			o := newOffice(t, hello(time.Second), func(c *call.Config) {
+				c.Recorder = unerasing{&recording.WAV{Storage: &recording.Memory{}}, f}
+			})
+			id := o.wait(o.place(call.Options{Record: true}).ID).ID
+			began := time.Now()
+			if err := o.Erase(t.Context(), id); err == nil || time.Since(began) > time.Minute {
+				t.Errorf("panics %t: %v after %v", panics, err, time.Since(began))
+			}
+			if c, err := o.Call(t.Context(), id); err != nil || c.Recording == nil || !c.ErasedAt.IsZero() {
+				t.Errorf("panics %t: %+v, %v", panics, c, err)
+			}
+			if err := o.Erase(t.Context(), id); err != nil {
+				t.Errorf("panics %t: erased again: %v", panics, err)
+			}
+			close(f.release)
+		})
+	}
 }

@@ -86,6 +86,16 @@ func (w *recordWriter) finish(ctx context.Context, final *Call, last Event) erro
 	}
 }
 
+// over reports whether nothing is written any more.
+func (w *recordWriter) over() bool {
+	select {
+	case <-w.stored:
+		return true
+	default:
+		return false
+	}
+}
+
 func (w *recordWriter) run() {
 	defer close(w.stored)
 	for {

@@ -160,6 +160,9 @@ func (l *live) close() {
 	l.over = true
 	l.mu.Unlock()
 	l.freeAll() // before anybody who waits for the end may ask for another call
+	if l.writer.over() {
+		l.svc.unlist(l) // the store knows best from now on
+	}
 	close(l.done)
 }
 
