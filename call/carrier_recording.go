@@ -48,37 +48,31 @@ func (s *Service) startCarrierRecording(ctx context.Context, l *live, r telephon
 
 // PauseCarrierRecording leaves out what follows, with silence in its place.
 func (s *Service) PauseCarrierRecording(ctx context.Context, id, recordingID string) error {
-	return s.withRecording(ctx, id, recordingID, func(r telephony.CallRecorder, leg string) error {
-		return r.PauseRecording(ctx, leg, recordingID)
-	})
+	return s.withRecording(ctx, id, recordingID, telephony.CallRecorder.PauseRecording)
 }
 
 // ResumeCarrierRecording ends a pause.
 func (s *Service) ResumeCarrierRecording(ctx context.Context, id, recordingID string) error {
-	return s.withRecording(ctx, id, recordingID, func(r telephony.CallRecorder, leg string) error {
-		return r.ResumeRecording(ctx, leg, recordingID)
-	})
+	return s.withRecording(ctx, id, recordingID, telephony.CallRecorder.ResumeRecording)
 }
 
 // StopCarrierRecording ends a recording of the carrier's before its call ends.
 func (s *Service) StopCarrierRecording(ctx context.Context, id, recordingID string) error {
-	return s.withRecording(ctx, id, recordingID, func(r telephony.CallRecorder, leg string) error {
-		return r.StopRecording(ctx, leg, recordingID)
-	})
+	return s.withRecording(ctx, id, recordingID, telephony.CallRecorder.StopRecording)
 }
 
 // OpenCarrierRecording returns a recording of the carrier's as a WAV file, which
 // the caller closes. Until the carrier has it the error wraps
 // telephony.ErrCallGone.
 func (s *Service) OpenCarrierRecording(ctx context.Context, id, recordingID string) (io.ReadCloser, error) {
-	return withRecording(ctx, s, id, recordingID, func(r telephony.CallRecorder, _ string) (io.ReadCloser, error) {
-		return r.OpenRecording(ctx, recordingID) // which ends with ctx: it is read for longer than a request
+	return withRecording(ctx, s, id, recordingID, func(r telephony.CallRecorder, _ context.Context, _, recordingID string) (io.ReadCloser, error) {
+		return r.OpenRecording(ctx, recordingID) // which ends with this ctx: it is read for longer than a request
 	}, func(late io.ReadCloser) { _ = late.Close() })
 }
 
 // DeleteCarrierRecording has the carrier delete a recording.
 func (s *Service) DeleteCarrierRecording(ctx context.Context, id, recordingID string) error {
-	err := s.withRecording(ctx, id, recordingID, func(r telephony.CallRecorder, _ string) error {
+	err := s.withRecording(ctx, id, recordingID, func(r telephony.CallRecorder, ctx context.Context, _, recordingID string) error {
 		return r.DeleteRecording(ctx, recordingID)
 	})
 	if err != nil {
@@ -99,15 +93,15 @@ func (s *Service) forgetRecording(ctx context.Context, id, recordingID string) e
 }
 
 // withRecording does something with a recording that is one of the call's.
-func (s *Service) withRecording(ctx context.Context, id, recordingID string, do func(r telephony.CallRecorder, leg string) error) error {
-	_, err := withRecording(ctx, s, id, recordingID, func(r telephony.CallRecorder, leg string) (struct{}, error) {
-		return struct{}{}, do(r, leg)
+func (s *Service) withRecording(ctx context.Context, id, recordingID string, do func(r telephony.CallRecorder, ctx context.Context, leg, id string) error) error {
+	_, err := withRecording(ctx, s, id, recordingID, func(r telephony.CallRecorder, ctx context.Context, leg, id string) (struct{}, error) {
+		return struct{}{}, do(r, ctx, leg, id)
 	}, nil)
 	return err
 }
 
 // withRecording gets something by doing so; what comes too late is given to late.
-func withRecording[T any](ctx context.Context, s *Service, id, recordingID string, do func(r telephony.CallRecorder, leg string) (T, error), late func(T)) (got T, err error) {
+func withRecording[T any](ctx context.Context, s *Service, id, recordingID string, do func(r telephony.CallRecorder, ctx context.Context, leg, id string) (T, error), late func(T)) (got T, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("call: carrier recording: %w", err)
@@ -124,7 +118,9 @@ func withRecording[T any](ctx context.Context, s *Service, id, recordingID strin
 	if !ok {
 		return got, errors.ErrUnsupported
 	}
-	return within(ctx, s, requestTimeout, func(context.Context) (T, error) { return do(recorder, c.ProviderCallID) }, late)
+	return within(ctx, s, requestTimeout, func(ctx context.Context) (T, error) {
+		return do(recorder, ctx, c.ProviderCallID, recordingID)
+	}, late)
 }
 
 // recorded takes a carrier's report about a recording of its own, which may come

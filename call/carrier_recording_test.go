@@ -108,6 +108,45 @@ func TestCarrierRecording(t *testing.T) {
 	})
 }
 
+// unresponsive is a carrier that does not answer when it is asked to pause.
+type unresponsive struct {
+	call.Provider
+	telephony.CallRecorder
+}
+
+func (unresponsive) PauseRecording(ctx context.Context, _, _ string) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A request about a recording that the carrier does not answer is ended, not only
+// left behind.
+func TestCarrierDoesNotAnswerAboutItsRecording(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var o *office
+		o = newOffice(t, call.AgentFunc(func(ctx context.Context, s *call.Session) error {
+			id := s.Call().ID
+			recordingID, err := o.StartCarrierRecording(ctx, id, telephony.RecordRequest{})
+			if err != nil {
+				t.Errorf("start: %v", err)
+			}
+			began := time.Now()
+			err = o.PauseCarrierRecording(ctx, id, recordingID)
+			if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 15*time.Second {
+				t.Errorf("pause: %v after %v", err, took)
+			}
+			if n := o.Stats().HostHeld; n != 0 {
+				t.Errorf("%d requests are left behind", n)
+			}
+			return nil
+		}), func(c *call.Config) {
+			c.Providers = []call.Provider{unresponsive{c.Providers[0], c.Providers[0].(telephony.CallRecorder)}}
+		})
+		c := o.wait(o.place(call.Options{}).ID)
+		o.check(c, call.Completed, call.AgentDone, allStates...)
+	})
+}
+
 // longestTone is how much of pcm is mostly a tone, about.
 func longestTone(pcm []int16, hz float64) int {
 	var v silent
