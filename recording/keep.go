@@ -28,14 +28,7 @@ func (w *WAV) Keep(ctx context.Context, info Info, r io.Reader) (Recording, erro
 }
 
 func (w *WAV) keep(ctx context.Context, info Info, r io.Reader) (rec Recording, err error) {
-	storage, err := w.Lookup(info.Storage)
-	if err != nil {
-		return rec, err
-	}
-	if info.CallID == "" {
-		return rec, errors.New("no call id")
-	}
-	file, key, err := create(ctx, storage, info)
+	file, key, err := w.create(ctx, &info)
 	if err != nil {
 		return rec, err
 	}
@@ -46,7 +39,7 @@ func (w *WAV) keep(ctx context.Context, info Info, r io.Reader) (rec Recording, 
 	if err != nil {
 		return rec, errors.Join(err, file.Abort())
 	}
-	rec.Storage, rec.Key, rec.CreatedAt = storage.Name(), key, info.StartedAt
+	rec.Storage, rec.Key, rec.CreatedAt = info.Storage, key, info.StartedAt
 	return rec, file.Commit(ctx)
 }
 

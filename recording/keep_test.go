@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
@@ -34,6 +36,28 @@ func TestKeepStoresAFileAsItIs(t *testing.T) {
 				t.Errorf("%+v, %v", again, err)
 			}
 		})
+	}
+}
+
+// When the call began may not be known: then it is now, as for Record.
+func TestKeepWithoutABeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := append(audio.AppendWAVHeader(nil, audio.Telephone, 1, 8000), make([]byte, 16000)...)
+		rec, err := (&WAV{Storage: &Memory{}}).Keep(t.Context(), Info{CallID: "call"}, bytes.NewReader(file))
+		if err != nil || rec.Key != "2000/01/01/call.wav" || !rec.CreatedAt.Equal(time.Now()) {
+			t.Errorf("%+v, %v", rec, err)
+		}
+	})
+}
+
+// A stream of no end is given up where no WAV file can go on.
+func TestKeepTakesNoMoreThanAFileCanBe(t *testing.T) {
+	c := counter{w: io.Discard, n: maxKept - 1}
+	if _, err := c.Write([]byte{0}); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Write([]byte{0}); !errors.Is(err, audio.ErrWAV) || c.n != maxKept {
+		t.Errorf("%v after %d bytes, want ErrWAV", err, c.n)
 	}
 }
 

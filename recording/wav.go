@@ -12,17 +12,17 @@ import (
 
 // WAV records calls as WAV files at the rate of the call's stream: stereo, the
 // caller left and the agent right, with 16 bits a sample, if nothing else is
-// said. A file lies in its
-// Storage under the day it began (in UTC) and the id of its call:
-// "2006/01/02/<call id>.wav"; a call that is recorded again gets "-2" and so on.
+// said. A file lies in its Storage under the day it began (in UTC) and the id of
+// its call: "2006/01/02/<call id>.wav"; a call that is recorded again gets "-2"
+// and so on.
 //
 // A file can be played at every moment while it is written, and holds all that
 // was heard until a second ago. Each recording has one goroutine, which ends
 // before Close returns; if Close did not wait for a slow disk, it ends as soon
 // as the disk answers, and a second Close waits for that.
 //
-// A WAV is an Opener and an Eraser and a Salvager. The fields must not change once calls are
-// recorded.
+// A WAV is an Opener, an Eraser, a Salvager and a Keeper. The fields must not
+// change once calls are recorded.
 type WAV struct {
 	// Storage takes the recordings of calls that do not name another.
 	Storage Storage
@@ -116,25 +116,15 @@ func (w *WAV) Record(ctx context.Context, info Info) (Sink, error) {
 }
 
 func (w *WAV) record(ctx context.Context, info Info) (*wavSink, error) {
-	if info.CallID == "" {
-		return nil, errors.New("no call id")
-	}
 	if err := checkRate(info.Format.Rate); err != nil {
 		return nil, err
 	}
-	storage, err := w.Lookup(info.Storage)
-	if err != nil {
-		return nil, err
-	}
-	if info.StartedAt.IsZero() {
-		info.StartedAt = time.Now()
-	}
-	file, key, err := create(ctx, storage, info)
+	file, key, err := w.create(ctx, &info)
 	if err != nil {
 		return nil, err
 	}
 	s := newWAVSink(w, info, file)
-	s.storage, s.key = storage.Name(), key
+	s.storage, s.key = info.Storage, key
 	if s.writeHeader(); s.err != nil {
 		return nil, errors.Join(s.err, file.Abort())
 	}
@@ -180,8 +170,20 @@ func (w *WAV) Lookup(name string) (Storage, error) {
 	return nil, fmt.Errorf("%w: %q", ErrUnknownStorage, name)
 }
 
-// create makes a new file under the first key of the call that is free.
-func create(ctx context.Context, storage Storage, info Info) (file File, key string, err error) {
+// create makes a new file under the first key of the call that is free. What info
+// leaves open, the name of the storage and when the call began, it fills in.
+func (w *WAV) create(ctx context.Context, info *Info) (file File, key string, err error) {
+	if info.CallID == "" {
+		return nil, "", errors.New("no call id")
+	}
+	storage, err := w.Lookup(info.Storage)
+	if err != nil {
+		return nil, "", err
+	}
+	info.Storage = storage.Name()
+	if info.StartedAt.IsZero() {
+		info.StartedAt = time.Now()
+	}
 	for take := 1; take <= maxTakes; take++ {
 		key = callKey(info.CallID, info.StartedAt, take)
 		file, err = storage.Create(ctx, key)
