@@ -142,22 +142,22 @@ func (s *Spool) Validate() error {
 // Create begins a new file in Local. It does not ask the other storage whether
 // the key is taken there, except that it knows what was brought away within the
 // last day.
-func (s *Spool) Create(ctx context.Context, key string) (File, error) {
-	f, err := s.create(ctx, key)
+func (s *Spool) Create(_ context.Context, key string) (File, error) {
+	f, err := s.create(key)
 	if err != nil {
 		return nil, fmt.Errorf("recording: spool: create: %w", err)
 	}
 	return f, nil
 }
 
-func (s *Spool) create(ctx context.Context, key string) (File, error) {
+func (s *Spool) create(key string) (*spoolFile, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
 	if err := s.checkRoom(); err != nil {
 		return nil, err
 	}
-	f, err := s.Local.Create(ctx, key)
+	f, err := s.Local.create(key)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func (s *Spool) create(ctx context.Context, key string) (File, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Abort())
 	}
-	return &spoolFile{File: f, spool: s, key: key}, nil
+	return &spoolFile{f, s}, nil
 }
 
 // checkRoom fails if the disk is nearly full.
@@ -193,21 +193,12 @@ func (s *Spool) checkRoom() error {
 
 // spoolFile is a file of Local that is brought away once it is committed.
 type spoolFile struct {
-	File
+	*dirFile
 	spool *Spool
-	key   string
-}
-
-// Truncate shortens the local file, if it can be.
-func (f *spoolFile) Truncate(size int64) error {
-	if file, ok := f.File.(interface{ Truncate(int64) error }); ok {
-		return file.Truncate(size)
-	}
-	return nil
 }
 
 func (f *spoolFile) Commit(ctx context.Context) error {
-	if err := f.File.Commit(ctx); err != nil {
+	if err := f.dirFile.Commit(ctx); err != nil {
 		return err
 	}
 	return f.spool.enqueue(f.key, time.Now())

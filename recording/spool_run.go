@@ -50,8 +50,7 @@ func (s *Spool) start() error {
 	s.pause = backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(firstPause), backoff.WithMultiplier(2),
 		backoff.WithMaxInterval(maxPause), backoff.WithMaxElapsedTime(0))
-	s.done = make(chan struct{})
-	s.signal() // so that it exists
+	s.wake, s.done = make(chan struct{}, 1), make(chan struct{})
 	s.mu.Unlock()
 
 	if err := s.takeUp(); err != nil {
@@ -141,11 +140,8 @@ func (s *Spool) addRemoval(key string, after <-chan struct{}) *spoolJob {
 	return j
 }
 
-// signal wakes the loop. It is called under mu.
+// signal wakes the loop, if there is one. It is called under mu.
 func (s *Spool) signal() {
-	if s.wake == nil {
-		s.wake = make(chan struct{}, 1)
-	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
