@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/internal/s3test"
@@ -28,8 +27,8 @@ func TestCallsAreRecordedToABucket(t *testing.T) {
 	for _, id := range []string{inBucket, here} {
 		r.follow(id)
 	}
-	for r.recordings.spool.Stats().Pending > 0 {
-		time.Sleep(time.Millisecond)
+	if err := r.recordings.spool.Close(t.Context()); err != nil { // it brings away what is left
+		t.Fatal(err)
 	}
 	var addresses []string
 	for id, begins := range map[string]string{inBucket: s3.URL() + "/" + bucket + "/calls/", here: r.url + "recordings/"} {

@@ -4,6 +4,7 @@ package s3store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -161,8 +162,11 @@ func TestSpoolOutlastsEveryFault(t *testing.T) {
 			t.Parallel()
 			p := newWay(t)
 			s := at(t, p.URL)
-			s.Timeout = 300 * time.Millisecond
-			spool := &recording.Spool{Local: &recording.Dir{Path: t.TempDir()}, Remote: s, MinFree: -1}
+			if name == "it never answers" {
+				s.Timeout = 300 * time.Millisecond
+			}
+			remote := hear(s)
+			spool := &recording.Spool{Local: &recording.Dir{Path: t.TempDir()}, Remote: remote, MinFree: -1}
 			p.set(f)
 			if err := spool.Start(); err != nil {
 				t.Fatal(err)
@@ -170,8 +174,9 @@ func TestSpoolOutlastsEveryFault(t *testing.T) {
 			data := sound(100_000)
 			keep(t, spool, "a.wav", data)
 			lost := name == "the reply is lost" // after which it is there all the same
-			for spool.Stats().Failed == 0 && spool.Stats().Uploaded == 0 {
-				time.Sleep(time.Millisecond)
+			err := <-remote.uploads
+			if err == nil && !lost {
+				t.Error("during the fault the upload succeeds")
 			}
 			if st := spool.Stats(); !lost && (st.Pending != 1 || st.PendingBytes != 100_000 || st.Uploaded != 0) {
 				t.Errorf("during the fault the backlog is %+v", st)
@@ -183,17 +188,47 @@ func TestSpoolOutlastsEveryFault(t *testing.T) {
 				t.Error("the fault was not met")
 			}
 			p.set(nil)
-			for spool.Stats().Pending > 0 && spool.Stats().Conflicts == 0 {
-				time.Sleep(time.Millisecond)
+			if err != nil {
+				remote.await(t, 1)
 			}
-			if st := spool.Stats(); st.Conflicts > 0 {
+			if err := spool.Close(t.Context()); err != nil { // it waits for what is under way
+				t.Error(err)
+			}
+			if st := spool.Stats(); st.Pending != 0 || st.Uploaded != 1 {
 				t.Errorf("after the fault the backlog is %+v", st)
 			}
 			holds(t, s, "a.wav", data)
-			if err := spool.Close(t.Context()); err != nil {
-				t.Error(err)
-			}
 		})
+	}
+}
+
+// heard is a Storage that tells what came of each upload.
+type heard struct {
+	*Storage
+	uploads chan error
+}
+
+func hear(s *Storage) heard { return heard{s, make(chan error, 100)} }
+
+func (h heard) Upload(ctx context.Context, key string, r io.ReaderAt, size int64) error {
+	err := h.Storage.Upload(ctx, key, r, size)
+	select {
+	case h.uploads <- err:
+	case <-ctx.Done():
+	}
+	return err
+}
+
+// await waits until so many uploads have succeeded, however often they fail before.
+func (h heard) await(t *testing.T, uploads int) {
+	t.Helper()
+	for uploads > 0 {
+		switch err := <-h.uploads; {
+		case err == nil:
+			uploads--
+		case errors.Is(err, recording.ErrExists): // which is not tried again for an hour
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -266,7 +301,8 @@ func TestServerIsKilledWhileCallsEnd(t *testing.T) {
 	const calls = 20
 	server := s3test.Start(t)
 	s := newStorage(t)
-	spool := &recording.Spool{Local: &recording.Dir{Path: t.TempDir()}, Remote: s, MinFree: -1}
+	remote := hear(s)
+	spool := &recording.Spool{Local: &recording.Dir{Path: t.TempDir()}, Remote: remote, MinFree: -1}
 	if err := spool.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -279,14 +315,21 @@ func TestServerIsKilledWhileCallsEnd(t *testing.T) {
 	for i := calls / 4; i < calls; i++ {
 		keep(t, spool, key(i), sound(size(i)))
 	}
-	for spool.Stats().Failed == 0 {
-		time.Sleep(time.Millisecond)
+	there := 0
+	for err := error(nil); err == nil; {
+		if err = <-remote.uploads; err == nil {
+			there++
+		}
 	}
 	waiting := spool.Stats()
 	server.Restart(t)
 	back := time.Now()
-	for spool.Stats().Pending > 0 {
-		time.Sleep(time.Millisecond)
+	remote.await(t, calls-there)
+	if err := spool.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if st := spool.Stats(); st.Pending != 0 || st.Uploaded != calls {
+		t.Errorf("at the end the backlog is %+v", st)
 	}
 	t.Logf("%d files, %d bytes were waiting; the backlog was empty %v after the server was back", waiting.Pending, waiting.PendingBytes, time.Since(back).Round(time.Millisecond))
 	for i := range calls {
@@ -294,9 +337,6 @@ func TestServerIsKilledWhileCallsEnd(t *testing.T) {
 	}
 	if n := parts(t, s); n != 0 {
 		t.Errorf("%d uploads in parts are left", n)
-	}
-	if err := spool.Close(t.Context()); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -5,7 +5,10 @@ package s3store
 import (
 	"bufio"
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -13,7 +16,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -37,13 +39,13 @@ func TestMain(m *testing.M) {
 	s3test.Main(m)
 }
 
-// victim records calls, tells of each that is kept, and goes on to bring them away
-// until it is killed.
+// victim records calls and goes on to bring them away until it is killed. Some
+// always wait. It tells of each that is kept, as each upload begins, and as it
+// ends.
 func victim() error {
-	spool := &recording.Spool{
-		Local: &recording.Dir{Path: os.Getenv(victimSpool)}, MinFree: -1,
-		Remote: victims(os.Getenv(victimServer), os.Getenv(victimBucket)),
-	}
+	const backlog = 3
+	remote := hear(victims(os.Getenv(victimServer), os.Getenv(victimBucket)))
+	spool := &recording.Spool{Local: &recording.Dir{Path: os.Getenv(victimSpool)}, MinFree: -1, Parallel: 2, Remote: talkative{remote}}
 	if err := spool.Start(); err != nil {
 		return err
 	}
@@ -59,9 +61,23 @@ func victim() error {
 		if err := f.Commit(context.Background()); err != nil {
 			return err
 		}
-		fmt.Println(key, i)
-		time.Sleep(50 * time.Millisecond)
+		fmt.Println("kept", key, i)
+		for spool.Stats().Pending > backlog {
+			if err := <-remote.uploads; errors.Is(err, recording.ErrExists) {
+				return err
+			}
+		}
 	}
+}
+
+// talkative says when uploads begin and end.
+type talkative struct{ heard }
+
+func (s talkative) Upload(ctx context.Context, key string, r io.ReaderAt, size int64) error {
+	fmt.Println("sending", key, 0)
+	err := s.heard.Upload(ctx, key, r, size)
+	fmt.Println("sent", key, 0)
+	return err
 }
 
 // victimSize is how long the nth call of a process is: each fourth is sent
@@ -80,10 +96,13 @@ func victims(server, bucket string) *Storage {
 	}
 }
 
-// A process is killed fifty times while it brings recordings away. In the end each
-// that it had kept is there, whole and once, and no part of another attempt is.
-func TestFiftyKillsDuringUploads(t *testing.T) {
-	const rounds = 50
+var kills = flag.Int("kills", 10, "kill a process so often while it uploads")
+
+// A process is killed again and again while it brings recordings away. In the end
+// each that it had kept is there, whole and once, and no part of another attempt
+// is.
+func TestKillsDuringUploads(t *testing.T) {
+	rounds := *kills
 	server := s3test.Start(t)
 	dir, bucket := t.TempDir(), server.Bucket(t)
 	program, err := os.Executable()
@@ -103,22 +122,24 @@ func TestFiftyKillsDuringUploads(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		var kill *time.Timer
+		last := 1 + rand.N(20)
+		told := 0
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			var key string
+			var what, key string
 			var n int
-			if _, err := fmt.Sscan(lines.Text(), &key, &n); err != nil {
+			if _, err := fmt.Sscan(lines.Text(), &what, &key, &n); err != nil {
 				t.Fatal(err)
 			}
-			kept[key] = victimSize(n)
-			if kill == nil {
-				kill = time.AfterFunc(rand.N(200*time.Millisecond), func() { _ = cmd.Process.Kill() })
+			if what == "kept" {
+				kept[key] = victimSize(n)
+			}
+			if told++; told == last {
+				_ = cmd.Process.Kill() // it may have ended, which is told below
 			}
 		}
-		if err := cmd.Wait(); err == nil || kill == nil {
+		if err := cmd.Wait(); err == nil || told < last {
 			t.Fatalf("round %d: it ended by itself: %v", round, err)
 		}
-		kill.Stop()
 		if pending(t, dir) > 0 {
 			hit++
 		}
@@ -127,14 +148,13 @@ func TestFiftyKillsDuringUploads(t *testing.T) {
 	s := victims(server.URL(), bucket)
 	t.Cleanup(s.CloseIdleConnections)
 	left := parts(t, s)
-	spool := &recording.Spool{Local: &recording.Dir{Path: dir}, Remote: s, MinFree: -1}
+	remote := hear(s)
+	spool := &recording.Spool{Local: &recording.Dir{Path: dir}, Remote: remote, MinFree: -1}
 	waiting := pending(t, dir)
 	if err := spool.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for spool.Stats().Pending > 0 {
-		time.Sleep(time.Millisecond)
-	}
+	remote.await(t, waiting)
 	if err := spool.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
