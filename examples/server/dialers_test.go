@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -16,18 +13,6 @@ type scheduleView struct {
 	Status     string `json:"status"`
 	LastCallID string `json:"last_call_id"`
 	Upcoming   []struct{ Local string }
-}
-
-// nextEvent is the data of the next event of a stream.
-func nextEvent(t *testing.T, stream io.Reader) []byte {
-	t.Helper()
-	for lines := bufio.NewScanner(stream); lines.Scan(); {
-		if data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: ")); ok {
-			return data
-		}
-	}
-	t.Fatal("the stream has ended")
-	return nil
 }
 
 func scheduleAt(t time.Time) string {
@@ -41,30 +26,46 @@ func TestScheduledCallIsPlacedAndKeptInEachDatabase(t *testing.T) {
 			t.Parallel()
 			r := start(t, "DATABASE_URL", database)
 			r.carrier.Otherwise(hasty)
-			news := r.ask("mine", "GET", "api/events", "")
-			defer news.Body.Close()
 			due := time.Now().Add(time.Second).Truncate(time.Second)
 			var s scheduleView
 			r.json(r.ask("mine", "POST", "api/schedules", scheduleAt(due)), 201, &s)
 
-			var e struct {
-				CallID string `json:"call_id"`
-			}
-			if err := json.Unmarshal(nextEvent(t, news.Body), &e); err != nil {
-				t.Fatal(err)
-			}
+			id := r.firstCall()
 			if now := time.Now(); now.Before(due) {
 				t.Errorf("it was placed %v before its time", due.Sub(now))
 			}
-			if words := r.follow(e.CallID); !slices.Contains(words, "active") || words[len(words)-1] != "completed" {
+			if words := r.follow(id); !slices.Contains(words, "active") || words[len(words)-1] != "completed" {
 				t.Errorf("statuses %v", words)
 			}
-			r.json(r.ask("mine", "GET", "api/schedules/"+s.ScheduleID, ""), 200, &s)
-			if s.Status != "done" || s.LastCallID != e.CallID {
-				t.Errorf("the schedule of call %s is %+v", e.CallID, s)
+			r.json(r.ask("mine", "POST", "api/schedules/"+s.ScheduleID+"/pause", ""), 200, &s) // waits until the call is noted
+			if s.Status != "done" || s.LastCallID != id {
+				t.Errorf("the schedule of call %s is %+v", id, s)
 			}
 		})
 	}
+}
+
+// firstCall waits for the first call of a server, and returns its id.
+func (r *running) firstCall() string {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), "GET", r.url+"api/events", nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer mine")
+	req.Header.Set("Last-Event-ID", "of another run") // so it tells all of this one
+	resp, err := r.client.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for e := range eventsOf(r.t, resp.Body) {
+		if e.CallID != "" {
+			return e.CallID
+		}
+	}
+	r.t.Fatal("the events have ended")
+	return ""
 }
 
 // The process is down when the call is due, and the next one places it, since it
@@ -88,11 +89,13 @@ func TestSchedulesOutliveARestart(t *testing.T) {
 	t.Run("after", func(t *testing.T) {
 		r := start(t, "DATABASE_URL", database)
 		r.carrier.Otherwise(hasty)
-		for missed.LastCallID == "" && t.Context().Err() == nil {
-			r.json(r.ask("mine", "GET", "api/schedules/"+missed.ScheduleID, ""), 200, &missed)
-		}
-		if words := r.follow(missed.LastCallID); words[len(words)-1] != "completed" {
+		id := r.firstCall()
+		if words := r.follow(id); words[len(words)-1] != "completed" {
 			t.Errorf("statuses %v", words)
+		}
+		r.json(r.ask("mine", "POST", "api/schedules/"+missed.ScheduleID+"/pause", ""), 200, &missed) // waits until the call is noted
+		if missed.Status != "done" || missed.LastCallID != id {
+			t.Errorf("the schedule of call %s is %+v", id, missed)
 		}
 		r.json(r.ask("mine", "GET", "api/schedules/"+later.ScheduleID, ""), 200, &later)
 		if later.Status != "active" || later.LastCallID != "" || len(later.Upcoming) != 1 {

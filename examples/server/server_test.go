@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -129,27 +130,49 @@ func (r *running) place(body string) string {
 	return c.CallID
 }
 
+// eventView is what tests read of an event.
+type eventView struct {
+	CallID             string `json:"call_id"`
+	Type, Status, Name string
+	Segment            struct{ Text string }
+}
+
+// eventsOf are the events of a stream, until it ends.
+func eventsOf(t *testing.T, stream io.Reader) iter.Seq[eventView] {
+	return func(yield func(eventView) bool) {
+		for lines := bufio.NewScanner(stream); lines.Scan(); {
+			data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
+			if !ok {
+				continue
+			}
+			var e eventView
+			if err := json.Unmarshal(data, &e); err != nil {
+				t.Errorf("event %s: %v", data, err)
+				return
+			}
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
 // follow returns the status words of a call up to its end, or up to last.
 func (r *running) follow(id string, last ...string) []string {
 	r.t.Helper()
 	resp := r.ask("mine", "GET", "api/calls/"+id+"/events", "")
 	defer resp.Body.Close()
 	var words []string
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		data, ok := strings.CutPrefix(lines.Text(), "data: ")
-		if !ok {
-			continue
-		}
-		var e struct{ Type, Status string }
-		if err := json.Unmarshal([]byte(data), &e); err != nil {
-			r.t.Fatal(err)
-		}
+	for e := range eventsOf(r.t, resp.Body) {
 		if e.Type == "state" {
 			words = append(words, e.Status)
 		}
 		if slices.Contains(last, e.Status) {
-			break
+			return words
 		}
+	}
+	if _, err := r.svc.Wait(r.t.Context(), id); err != nil { // its last event is told a moment before it is over
+		r.t.Fatal(err)
 	}
 	return words
 }
@@ -300,19 +323,11 @@ func (r *running) await(id, last string) []string {
 	resp := r.ask("mine", "GET", "api/calls/"+id+"/events", "")
 	defer resp.Body.Close()
 	var all []string
-	for lines := bufio.NewScanner(resp.Body); lines.Scan() && !slices.Contains(all, last); {
-		data, ok := strings.CutPrefix(lines.Text(), "data: ")
-		if !ok {
-			continue
-		}
-		var e struct {
-			Type, Name string
-			Segment    struct{ Text string }
-		}
-		if err := json.Unmarshal([]byte(data), &e); err != nil {
-			r.t.Fatal(err)
-		}
+	for e := range eventsOf(r.t, resp.Body) {
 		all = append(all, strings.TrimSpace(e.Type+" "+e.Name+e.Segment.Text))
+		if slices.Contains(all, last) {
+			break
+		}
 	}
 	return all
 }
@@ -554,6 +569,9 @@ func TestMetricsAreFiguresOnly(t *testing.T) {
 	r.carrier.Otherwise(sim.Behavior{Outcome: sim.Busy})
 	id := r.place(seedCall)
 	r.follow(id)
+	if err := r.svc.Shutdown(t.Context()); err != nil { // it has let go of the call
+		t.Fatal(err)
+	}
 	text := string(r.answer(r.ask("", "GET", "metrics", ""), 200))
 	for _, want := range []string{"switchboard_calls_placed_total 1\n", `switchboard_calls_ended_total{status="busy"} 1` + "\n", "switchboard_calls_live 0\n"} {
 		if !strings.Contains(text, want) {

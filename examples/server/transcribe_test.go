@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // A server with the transcription API of OpenAI's is down while the call lives, and
@@ -29,6 +28,8 @@ func TestTranscriptFromARecordingInEveryForm(t *testing.T) {
 	t.Cleanup(service.Close)
 	r := start(t, "TRANSCRIBER", "openai", "OPENAI_BASE_URL", service.URL+"/v1")
 	r.carrier.Otherwise(hasty)
+	news := r.ask("mine", "GET", "api/events", "")
+	defer news.Body.Close()
 	id := r.place(strings.Replace(seedCall, `"record_call": true`, `"record_call": true, "enable_transcription": true, "transcription_provider": "openai"`, 1))
 	r.follow(id)
 
@@ -37,9 +38,12 @@ func TestTranscriptFromARecordingInEveryForm(t *testing.T) {
 		Source string `json:"transcript_source"`
 		Detail string `json:"transcript_detail"`
 	}
-	for begin := time.Now(); c.Source != "recording" && time.Since(begin) < 20*time.Second; time.Sleep(20 * time.Millisecond) {
-		r.json(r.ask("mine", "GET", "api/calls/"+id, ""), 200, &c)
+	for e := range eventsOf(t, news.Body) {
+		if e.Type == "transcription" && e.CallID == id && e.Name == "recording" {
+			break
+		}
 	}
+	r.json(r.ask("mine", "GET", "api/calls/"+id, ""), 200, &c)
 	if c.Source != "recording" || c.Detail == "" {
 		t.Fatalf("transcript is %q (%s), after %d requests", c.Source, c.Detail, asked.Load())
 	}
