@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -163,7 +166,7 @@ func (v *victim) close() {
 	v.client.CloseIdleConnections()
 }
 
-// start runs the server and waits until it is ready.
+// start runs the server and waits until it says that it is ready.
 func (v *victim) start() {
 	v.process = exec.Command(v.binary)
 	v.process.Env = append(os.Environ(),
@@ -172,20 +175,20 @@ func (v *victim) start() {
 		"DATABASE_URL=sqlite:"+filepath.Join(v.dir, "calls.db"), "RECORDING_URL=file:"+filepath.Join(v.dir, "recordings"),
 		"API_TOKENS=mine", "CALLS_PER_SECOND=100", "RING_TIMEOUT=5s", "MAX_DURATION=60s", "DEFAULT_AGENT=echo")
 	v.process.Env = append(v.process.Env, v.env...)
-	v.process.Stdout, v.process.Stderr = io.Discard, &v.log
+	v.process.Stderr = &v.log
+	stdout, err := v.process.StdoutPipe()
+	if err != nil {
+		v.t.Error(err)
+		return
+	}
 	if err := v.process.Start(); err != nil {
 		v.t.Error(err)
 		return
 	}
-	for range 500 {
-		resp, err := v.client.Get("http://" + v.address + "/healthz")
-		if err == nil {
-			_ = resp.Body.Close()
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "Switchboard is ready.\n" {
+		v.kill() // so that its log is complete
+		v.t.Errorf("the server says %q, %v:\n%s", line, err, v.log.String())
 	}
-	v.t.Errorf("the server does not start:\n%s", v.log.String())
 }
 
 // kill ends the process as nothing else does.
@@ -234,7 +237,7 @@ func (v *victim) round(seed uint64) {
 	for i, a := range calls {
 		if i == chosen {
 			if m != whenever {
-				time.Sleep(time.Duration(dice.IntN(2500)) * time.Millisecond) // the others go on
+				<-time.After(time.Duration(dice.IntN(2500)) * time.Millisecond) // at any time of the others' lives
 			}
 			switch m {
 			case beforeTheReply:
@@ -313,7 +316,7 @@ func (a *asked) talk(t *sim.Talk) {
 // place asks for a call.
 func (v *victim) place(a *asked) (id string, err error) {
 	body := fmt.Sprintf(`{"agent_id":"echo","to_phone":%q,"from_phone":"+12025550100","record_call":true}`, a.number)
-	req, err := http.NewRequestWithContext(context.Background(), "POST", "http://"+v.address+"/api/calls", bytes.NewReader([]byte(body)))
+	req, err := http.NewRequestWithContext(context.Background(), "POST", "http://"+v.address+"/api/calls", strings.NewReader(body))
 	if err != nil {
 		return "", err
 	}
@@ -349,21 +352,39 @@ func (v *victim) view(id string) (c callView, err error) {
 	return c, err
 }
 
+// reaches follows a call until it is in a state or beyond, or ctx ends, and
+// returns the last state that was told.
+func (v *victim) reaches(ctx context.Context, id string, state call.State) (last call.State, err error) {
+	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+v.address+"/api/calls/"+id+"/events", nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Authorization", "Bearer mine")
+	patient := http.Client{Transport: v.client.Transport} // as long as ctx lasts
+	resp, err := patient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	for e := range eventsOf(v.t, resp.Body) {
+		if e.Type != "state" {
+			continue
+		}
+		if last, err = call.ParseState(e.Status); err != nil || last >= state {
+			return last, err
+		}
+	}
+	return last, errors.Join(ctx.Err(), errors.New("the events have ended"))
+}
+
 // settle waits until every call is over and compares with the carrier's books.
 func (v *victim) settle(seed uint64, calls []*asked, restarted time.Time) {
+	ctx, cancel := context.WithDeadline(context.Background(), restarted.Add(settleTime))
+	defer cancel()
 	for _, a := range calls {
-		for {
-			c, err := v.view(a.id)
-			state, unknown := call.ParseState(c.Status)
-			if err == nil && unknown == nil && state.Terminal() {
-				break
-			}
-			if time.Since(restarted) > settleTime {
-				v.kills.unsettled.Add(1)
-				v.t.Errorf("round %d: %s is %q after %v (%v)", seed, a.id, c.Status, settleTime, err)
-				break
-			}
-			time.Sleep(50 * time.Millisecond)
+		if state, err := v.reaches(ctx, a.id, call.Completed); err != nil {
+			v.kills.unsettled.Add(1)
+			v.t.Errorf("round %d: %s is %v after %v (%v)", seed, a.id, state, time.Since(restarted), err)
 		}
 	}
 	took := int64(time.Since(restarted))

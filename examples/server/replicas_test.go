@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -54,19 +55,16 @@ func TestServerTakesOverFromOneThatIsKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	begun := time.Now()
 	reaches := func(v *victim, id string, state call.State) call.State {
-		for {
-			c, err := v.view(id)
-			is, unknown := call.ParseState(c.Status)
-			if err == nil && unknown == nil && is >= state {
-				return is
-			}
-			if time.Since(begun) > patient {
-				t.Fatalf("%s is %q, %v\n%s\n%s", id, c.Status, err, first.log.String(), second.log.String())
-			}
-			time.Sleep(50 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), patient)
+		defer cancel()
+		is, err := v.reaches(ctx, id, state)
+		if err != nil {
+			first.kill() // so that their logs are complete
+			second.kill()
+			t.Fatalf("%s is %v, %v\n%s\n%s", id, is, err, first.log.String(), second.log.String())
 		}
+		return is
 	}
 	for _, a := range all {
 		if is := reaches(second, a.id, call.Active); is != call.Active {
@@ -88,7 +86,7 @@ func TestServerTakesOverFromOneThatIsKilled(t *testing.T) {
 	t.Logf("a call of the first is hung up at the second, and over in %v", time.Since(hungUp).Round(time.Millisecond))
 
 	first.kill()
-	begun = time.Now()
+	begun := time.Now()
 	for _, a := range all {
 		reaches(second, a.id, call.Completed)
 	}
