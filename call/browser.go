@@ -86,7 +86,7 @@ func (s *Service) serveBrowser(w http.ResponseWriter, r *http.Request) {
 	conn, err := s.cfg.Media.Accept(w, r, stream.Upgrade{
 		Protocol:     l.carrier(),
 		Subprotocols: []string{protocol},
-		Origins:      append([]string{s.origin()}, s.cfg.BrowserOrigins...),
+		Origins:      s.origins(),
 	})
 	if err != nil { // which has been answered
 		s.tokens.restore(l, ticket, time.Now())
@@ -110,13 +110,13 @@ func shownTicket(r *http.Request) (protocol, ticket string) {
 	return "", ""
 }
 
-// origin is the one of the public URL, as a browser would name it.
-func (s *Service) origin() string {
+// origins are those whose pages may connect, as a browser would name them.
+func (s *Service) origins() []string {
 	u, err := url.Parse(s.cfg.PublicURL)
 	if err != nil {
-		return ""
+		panic(err) // New has parsed it
 	}
-	return u.Scheme + "://" + u.Host
+	return append([]string{u.Scheme + "://" + u.Host}, s.cfg.BrowserOrigins...)
 }
 
 // browserName is the provider of calls that came from a browser.

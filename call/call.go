@@ -147,7 +147,8 @@ type Options struct {
 	SendDigits         string        `json:"send_digits,omitempty"`
 }
 
-// Metrics are figures about one call. They are final once the call is over.
+// Metrics are figures about one call. They are there once the call is over; of a
+// live one, only CallerTalk and AgentTalk so far.
 type Metrics struct {
 	// ResponseLatency is the time from the end of the caller's speech to the first
 	// sound of the agent's reply leaving for the carrier: the median of the newest 64

@@ -37,6 +37,10 @@ const (
 	EventConsent EventType = "consent"
 	// EventPause: the recording was paused, or is no more, by Name: "on" or "off".
 	EventPause EventType = "recording_pause"
+	// EventListen: somebody began to listen to the call, or ended it before the call
+	// did, by Name: "on" or "off"; what did not fit into the listener's buffer is in
+	// Detail.
+	EventListen EventType = "listen"
 	// EventMove: the caller leaves the stream, or comes back, by Name: "transfer",
 	// "conference", "redirect", "keys"; "back", with the state of the attempt as
 	// Detail if somebody was not reached. "declined", likewise with a Detail: a warm

@@ -39,6 +39,7 @@ const (
 //	webhook/{provider}/stream/{id}   how the media stream goes on
 //	ws/stream/{token}                the media stream itself
 //	ws/stream                        a browser's, with a Ticket
+//	ws/listen                        that of a browser that listens, with a Ticket
 //	replica/{word}                   what another replica wants: see Cluster
 //
 // It serves these paths with the path of PublicURL before them and without, so
@@ -62,6 +63,8 @@ func (s *Service) Handler() http.Handler {
 			s.serveWebhook(w, r, path, part)
 		case len(part) == 2 && part[0] == "ws" && part[1] == "stream":
 			s.serveBrowser(w, r)
+		case len(part) == 2 && part[0] == "ws" && part[1] == "listen":
+			s.serveListener(w, r)
 		case len(part) == 3 && part[0] == "ws" && part[1] == "stream":
 			s.serveStream(w, r, part[2])
 		case len(part) == 4 && part[0] == "ws" && part[1] == "stream" && s.cfg.AllowInsecureStreams:

@@ -36,7 +36,11 @@ type media struct {
 	callerAt, agentAt, answerAt atomic.Int64
 
 	figures figures
-	end     atomic.Int64 // time.Duration: how far the media clock has come
+	// What figures have of the two, each as a time.Duration, for those who look at a
+	// live call.
+	callerTalk, agentTalk atomic.Int64
+
+	end atomic.Int64 // time.Duration: how far the media clock has come
 }
 
 // startTimeout bounds what a recorder and a recogniser may take to begin.
@@ -165,6 +169,7 @@ func (m *media) write(f *audio.Frame) {
 		m.agentAt.Store(int64(f.At + f.Duration()))
 		if isSound(f.PCM) && !s.player.inBackground() {
 			m.figures.agentSpoke(f)
+			m.agentTalk.Store(int64(m.figures.agentTalk))
 			m.answerAt.Store(int64(f.At + f.Duration()))
 		}
 	}
@@ -172,6 +177,7 @@ func (m *media) write(f *audio.Frame) {
 	if s.pauses.covers(f.At) {
 		f = m.hush(f)
 	}
+	s.listeners.write(f)
 	if to.recorder != nil {
 		to.recorder.WriteFrame(f)
 	}
@@ -197,6 +203,7 @@ func (m *media) hear(f *audio.Frame) {
 	now := f.At + f.Duration()
 	speaking := m.detector.Speaking()
 	m.figures.passed(f, speaking)
+	m.callerTalk.Store(int64(m.figures.callerTalked(now)))
 	m.act(m.interrupter.listen(hears{
 		speaking: speaking,
 		since:    m.speechSince,

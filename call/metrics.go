@@ -86,6 +86,14 @@ func (f *figures) callerEnded(at time.Duration) {
 	f.awaiting, f.awaits = at, true
 }
 
+// callerTalked is how long the caller has spoken until now.
+func (f *figures) callerTalked(now time.Duration) time.Duration {
+	if f.callerSpeaks {
+		return f.callerTalk + max(0, now-f.callerSince)
+	}
+	return f.callerTalk
+}
+
 // agentSpoke takes a frame that the caller has heard and that is not silent.
 func (f *figures) agentSpoke(frame *audio.Frame) {
 	f.agentTalk += frame.Duration()

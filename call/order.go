@@ -32,6 +32,7 @@ type order struct {
 type result struct {
 	Call        *Call      `json:"call,omitempty"`
 	RecordingID string     `json:"recording_id,omitempty"`
+	Ticket      *Ticket    `json:"ticket,omitempty"`
 	Err         *wireError `json:"err,omitempty"`
 }
 
@@ -40,6 +41,7 @@ type deed string
 
 const (
 	deedShow            deed = "show"
+	deedListen          deed = "listen"
 	deedHangup          deed = "hangup"
 	deedHold            deed = "hold"
 	deedResume          deed = "resume"
@@ -87,8 +89,11 @@ func (s *Service) carryOut(ctx context.Context, o order) (r result, err error) {
 	}
 	switch o.Deed {
 	case deedShow:
-		r.Call = l.snapshot()
+		r.Call = l.view()
 		return r, nil
+	case deedListen:
+		r.Ticket, err = l.inviteListener()
+		return r, err
 	case deedHangup:
 		return r, l.end(ctx, o.Cause)
 	case deedTransfer:
@@ -130,6 +135,10 @@ func (s *Service) carryOutLate(ctx context.Context, o order) (r result, err erro
 	case deedShow, deedHangup:
 		r.Call, err = s.stored(ctx, o.Call)
 		return r, err
+	case deedListen:
+		if _, err := s.stored(ctx, o.Call); err != nil {
+			return r, err
+		}
 	case deedForgetRecording:
 		return r, s.forgetRecording(ctx, o.Call, o.RecordingID)
 	}

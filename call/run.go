@@ -29,9 +29,10 @@ type live struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	leg     legKey // guarded by svc.mu
-	token   string // guarded by svc.tokens.mu
-	revoked bool   // likewise: the call is over
+	leg     legKey   // guarded by svc.mu
+	token   string   // guarded by svc.tokens.mu
+	ears    []string // likewise: the last tokens to listen
+	revoked bool     // likewise: the call is over
 
 	mu        sync.Mutex // guards what follows
 	agent     Agent
@@ -355,14 +356,18 @@ func (l *live) snapshot() *Call {
 	return l.record.Clone()
 }
 
-// view is a snapshot for those outside: it has what was said so far, which the
-// record itself gets at the end.
+// view is a snapshot for those outside: it has what was said so far, and for how
+// long, which the record itself gets at the end.
 func (l *live) view() *Call {
 	l.mu.Lock()
 	c, session, over := l.record.Clone(), l.session, l.final != nil
 	l.mu.Unlock()
 	if session != nil && !over && c.Transcript == nil {
 		c.Transcript = session.notes.segments()
+	}
+	if session != nil && c.State < Ending {
+		c.Metrics.CallerTalk = time.Duration(session.media.callerTalk.Load())
+		c.Metrics.AgentTalk = time.Duration(session.media.agentTalk.Load())
 	}
 	return c
 }

@@ -31,6 +31,8 @@ type Session struct {
 	media   media
 	closing sync.Once
 
+	listeners listeners
+
 	// host are the goroutines in code of the host's: the agent, and the readers
 	// of what it says.
 	host sync.WaitGroup
@@ -128,6 +130,7 @@ func (s *Session) end() {
 		close(s.keys)
 		s.player.end()
 		s.inbox.close()
+		s.listeners.end()
 	})
 }
 

@@ -20,8 +20,9 @@ const tokenLife = 2 * time.Minute
 type tokens struct {
 	maker string // that word; empty where a service is alone
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	pending map[string]ticket
+	ears    map[string]ticket // those to listen; of each call at most maxListeners
 }
 
 type ticket struct {
@@ -31,6 +32,13 @@ type ticket struct {
 
 // newID returns a random word of 26 lower-case letters and digits.
 func newID() string { return strings.ToLower(rand.Text()) }
+
+func (t *tokens) new() string {
+	if t.maker == "" {
+		return newID()
+	}
+	return newID() + "-" + t.maker
+}
 
 // tokenMaker is the word of the replica that has made a token.
 func tokenMaker(token string) string {
@@ -51,10 +59,7 @@ func (t *tokens) issue(l *live, now time.Time) string {
 		t.pending = make(map[string]ticket)
 	}
 	if _, ok := t.pending[l.token]; !ok {
-		l.token = newID()
-		if t.maker != "" {
-			l.token += "-" + t.maker
-		}
+		l.token = t.new()
 	}
 	t.pending[l.token] = ticket{call: l, expires: now.Add(tokenLife)}
 	return l.token
@@ -100,5 +105,41 @@ func (t *tokens) revoke(l *live) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.pending, l.token)
+	for _, token := range l.ears {
+		delete(t.ears, token)
+	}
+	l.ears = nil
 	l.revoked = true
+}
+
+// issueEar returns a new token to listen to l. It is not ok if the call is over.
+func (t *tokens) issueEar(l *live, now time.Time) (token string, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l.revoked {
+		return "", false
+	}
+	if t.ears == nil {
+		t.ears = make(map[string]ticket)
+	}
+	if len(l.ears) == maxListeners {
+		delete(t.ears, l.ears[0]) // used, or not
+		l.ears = append(l.ears[:0], l.ears[1:]...)
+	}
+	token = t.new()
+	l.ears = append(l.ears, token)
+	t.ears[token] = ticket{call: l, expires: now.Add(listenTicketLife)}
+	return token, true
+}
+
+// takeEar is take for a token to listen.
+func (t *tokens) takeEar(token string, now time.Time) *live {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k, ok := t.ears[token]
+	delete(t.ears, token)
+	if !ok || now.After(k.expires) {
+		return nil
+	}
+	return k.call
 }

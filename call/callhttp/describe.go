@@ -55,6 +55,7 @@ func (a *API) describe() error {
 	a.registerControl(api)
 	a.registerCarrierRecordings(api)
 	a.registerTickets(api)
+	a.registerListening(api)
 	a.registerEvents(api)
 	if a.cfg.Campaigns != nil {
 		a.registerCampaigns(api)

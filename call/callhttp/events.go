@@ -46,7 +46,7 @@ func (a *API) registerEvents(api huma.API) {
 const eventsText = `Server-sent events, whose data is JSON with call_id, seq, at and type, and by type:
 state (status, and at the end end_reason, detail and metrics), transcript (segment), key (key, unless it was pressed in a pause of the recording),
 interruption (name: speech or key), agent (name and data, as the agent reports),
-hold (name: on or off), move (name: transfer, conference, redirect or keys when the caller leaves the agent,
+hold (name: on or off), listen (name: on or off, as somebody listens to the call; detail), move (name: transfer, conference, redirect or keys when the caller leaves the agent,
 back on return; detail), agent_change (name: the agent that has the call now),
 answered_by (name: human, machine, fax …), machine (name: message_left, message_uncertain, message_cut or hung_up),
 failover (name: the carrier that places the call instead; detail),

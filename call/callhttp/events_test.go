@@ -242,7 +242,7 @@ func TestOpenAPIDescribesTheAPI(t *testing.T) {
 		"POST /api/calls/{id}/carrier-recordings/{recording_id}/pause",
 		"POST /api/calls/{id}/carrier-recordings/{recording_id}/resume",
 		"POST /api/calls/{id}/carrier-recordings/{recording_id}/stop",
-		"POST /api/calls/{id}/disconnect", "POST /api/calls/{id}/dtmf", "POST /api/calls/{id}/hold",
+		"POST /api/calls/{id}/disconnect", "POST /api/calls/{id}/dtmf", "POST /api/calls/{id}/hold", "POST /api/calls/{id}/listen",
 		"POST /api/calls/{id}/recording/consent", "POST /api/calls/{id}/recording/pause", "POST /api/calls/{id}/recording/resume",
 		"POST /api/calls/{id}/resume", "POST /api/calls/{id}/transfer", "POST /api/tickets",
 	}

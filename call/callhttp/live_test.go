@@ -301,6 +301,25 @@ func TestRecordingIsPausedAndResumed(t *testing.T) {
 	})
 }
 
+// Who may see a call may listen to it, and nobody else.
+func TestListeningInvited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, calltest.NewNetwork(t))
+		id, callee := o.talk()
+		path := "/api/calls/" + id + "/listen"
+		got := decode[listenTicket](t, o.ask("acme", "POST", path, ""), 201)
+		if got.CallID != id || len(got.Ticket) < 26 || time.Until(got.ExpiresAt) != 30*time.Second {
+			t.Errorf("answer %+v", got)
+		}
+		wantProblem(t, o.ask("other", "POST", path, ""), 404, "call_not_found")
+		callee.Hangup()
+		if _, err := o.svc.Wait(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		wantProblem(t, o.ask("acme", "POST", path, ""), 409, "call_state")
+	})
+}
+
 func TestConsentIsAskedForAndGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, calltest.NewNetwork(t))

@@ -17,6 +17,33 @@ func (a *API) registerTickets(api huma.API) {
 	}, a.invite)
 }
 
+func (a *API) registerListening(api huma.API) {
+	register(api, route{
+		http.MethodPost, "/api/calls/{id}/listen", "invite-listener", "Make a ticket with which a browser can listen to a live call", http.StatusCreated,
+		[]Problem{callNotFound, callState},
+	}, a.inviteListener)
+}
+
+type listenOutput struct{ Body listenTicket }
+
+type listenTicket struct {
+	CallID    string    `json:"call_id"`
+	Ticket    string    `json:"ticket" doc:"Admits one browser once: it opens a WebSocket at ws/listen with \"ticket.\" and this as its subprotocol, and hears both sides."`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+func (a *API) inviteListener(ctx context.Context, in *one) (*listenOutput, error) {
+	c, err := a.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	t, err := a.cfg.Service.InviteListener(ctx, c.ID)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return &listenOutput{listenTicket{CallID: t.CallID, Ticket: t.Ticket, ExpiresAt: t.ExpiresAt.UTC()}}, nil
+}
+
 type ticketRequest struct{ Terms }
 
 type ticketInput struct {

@@ -31,6 +31,9 @@ type Summary struct {
 	Duration       int64      `json:"duration" doc:"Whole seconds since it was answered."`
 	OnHold         bool       `json:"on_hold"`
 
+	CallerTalk float64 `json:"caller_talk_seconds" doc:"So far, on a live call; one that another server has shows 0 in lists."`
+	AgentTalk  float64 `json:"agent_talk_seconds"`
+
 	RecordingPaused bool   `json:"recording_paused" doc:"What is said is not kept at present."`
 	Consent         string `json:"consent,omitempty" enum:"given,refused" doc:"What the caller has said to being recorded, if that was asked."`
 
@@ -57,6 +60,9 @@ func summarize(c *call.Call) Summary {
 		ErasedAt:       timeOrNull(c.ErasedAt),
 		Duration:       wholeSeconds(c.Duration(time.Now())),
 		OnHold:         c.OnHold,
+
+		CallerTalk: c.Metrics.CallerTalk.Seconds(),
+		AgentTalk:  c.Metrics.AgentTalk.Seconds(),
 
 		RecordingPaused: c.RecordingPaused,
 		Consent:         c.Consent,
