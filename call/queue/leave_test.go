@@ -148,6 +148,38 @@ func TestCallersAreCalledBack(t *testing.T) {
 	})
 }
 
+// Whoever was to be called back, and whose turn has not come in time, is not called
+// any more; who stays on the line waits on.
+func TestCallbackLapses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, calltest.NewNetwork(t), func(q *queue.Queue, _ *queue.Config) { q.CallbackFor = 50 * time.Second })
+		h.Phone("+12025550201").Behave(sim.Behavior{Talk: func(k *sim.Talk) { <-k.Done() }})
+		h.caller(0) // has ann for a minute
+		time.Sleep(time.Second)
+		back, joined := h.caller(1), time.Now()
+		time.Sleep(time.Second)
+		stays := h.caller(2)
+		time.Sleep(time.Second)
+		if err := back.Press("1"); err != nil {
+			t.Error(err)
+		}
+		<-back.Done()
+		time.Sleep(time.Until(joined.Add(48 * time.Second)))
+		if st := h.desk.Stats()["sales"]; st.Waiting != 2 || st.Callbacks != 1 || st.Lapsed != 0 {
+			t.Errorf("in time: %+v", st)
+		}
+		time.Sleep(5 * time.Second)
+		if st := h.desk.Stats()["sales"]; st.Waiting != 1 || st.Callbacks != 0 || st.Lapsed != 1 {
+			t.Errorf("too late: %+v", st)
+		}
+		<-stays.Done()
+		time.Sleep(2 * time.Minute)
+		if got, want := h.had(), "ann 00, ann 02"; got != want {
+			t.Errorf("served were %s, not %s", got, want)
+		}
+	})
+}
+
 // Who has a head start is served before those who have waited up to as much longer,
 // and nobody else.
 func TestHeadStart(t *testing.T) {
