@@ -3,14 +3,17 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/call/queue"
 )
 
 // metrics serves the figures of a service in the text format of Prometheus. No
 // number and no id of a call is in them.
-func metrics(svc *call.Service, r *recordings) http.Handler {
+func metrics(svc *call.Service, r *recordings, desk *queue.Desk) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		st := svc.Stats()
 		var b bytes.Buffer
@@ -41,7 +44,32 @@ func metrics(svc *call.Service, r *recordings) http.Handler {
 		counter("switchboard_words_withheld_total", "Segments without their words, because the redactor failed.", st.WordsWithheld)
 		gauge("switchboard_afterwards", "Calls that are over and wait to be retranscribed or analyzed.", st.Afterwards)
 		counter("switchboard_afterwards_failed_total", "Transcripts not made up for, and analyses not made.", st.AfterwardsFailed)
+		if desk != nil {
+			queueMetrics(&b, desk.Stats())
+		}
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_, _ = w.Write(b.Bytes())
 	})
+}
+
+// queueMetrics writes the figures of queues, each with its name.
+func queueMetrics(b *bytes.Buffer, all map[string]queue.Stats) {
+	for _, m := range []struct {
+		name, kind, help string
+		value            func(queue.Stats) float64
+	}{
+		{"waiting", "gauge", "Callers who wait, callbacks included.", func(st queue.Stats) float64 { return float64(st.Waiting) }},
+		{"longest_wait_seconds", "gauge", "For how long anybody waits by now.", func(st queue.Stats) float64 { return st.Longest.Seconds() }},
+		{"joined_total", "counter", "Callers who got a place.", func(st queue.Stats) float64 { return float64(st.Joined) }},
+		{"full_total", "counter", "Callers for whom there was no place.", func(st queue.Stats) float64 { return float64(st.Full) }},
+		{"served_total", "counter", "Callers who were given to an agent.", func(st queue.Stats) float64 { return float64(st.Served) }},
+		{"waited_seconds_total", "counter", "How long these have waited, together.", func(st queue.Stats) float64 { return st.Waited.Seconds() }},
+		{"abandoned_total", "counter", "Callers who hung up while they waited.", func(st queue.Stats) float64 { return float64(st.Abandoned) }},
+		{"timed_out_total", "counter", "Callers who waited for too long.", func(st queue.Stats) float64 { return float64(st.TimedOut) }},
+	} {
+		fmt.Fprintf(b, "# HELP switchboard_queue_%s %s\n# TYPE switchboard_queue_%s %s\n", m.name, m.help, m.name, m.kind)
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			fmt.Fprintf(b, "switchboard_queue_%s{queue=%q} %g\n", m.name, name, m.value(all[name]))
+		}
+	}
 }

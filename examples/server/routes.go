@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/switchboard-voice/switchboard/call/queue"
 	"github.com/switchboard-voice/switchboard/routing"
 	"github.com/switchboard-voice/switchboard/telephony"
 )
@@ -17,6 +18,7 @@ import (
 // routes are what a file says about who answers: see routes.example.json.
 type routes struct {
 	agents  map[string]agentRule
+	queues  map[string]queue.Queue
 	vips    routing.ByPattern
 	numbers map[telephony.Number]numberRule
 }
@@ -28,15 +30,16 @@ type agentRule struct {
 	Backup   string `json:"backup"`
 }
 
-// vipRule is who answers callers of a kind, whatever they call.
+// vipRule is who answers callers of a kind, whatever they call: an agent, or a
+// queue.
 type vipRule struct {
 	Caller routing.Pattern `json:"caller"`
 	Agent  string          `json:"agent"`
 }
 
-// numberRule is who answers a number: one agent, or of a group the one with the
-// fewest calls; during hours, if there are any, and otherwise whoever is named in
-// closed.
+// numberRule is who answers a number: one agent or queue, or of a group the agent
+// with the fewest calls; during hours, if there are any, and otherwise whoever is
+// named in closed.
 type numberRule struct {
 	Number telephony.Number `json:"number"`
 	Agent  string           `json:"agent"`
@@ -51,6 +54,14 @@ var agentNames = []string{"receptionist", "echo"}
 func checkAgent(name string) error {
 	if !slices.Contains(agentNames, name) {
 		return fmt.Errorf("there is no agent %.40q", name)
+	}
+	return nil
+}
+
+// checkAnswering checks the name of an agent or a queue.
+func (r *routes) checkAnswering(name string) error {
+	if _, ok := r.queues[name]; !ok && !slices.Contains(agentNames, name) {
+		return fmt.Errorf("there is no agent or queue %.40q", name)
 	}
 	return nil
 }
@@ -84,19 +95,21 @@ func parseRoutes(data []byte) (*routes, error) {
 	if err := json.Unmarshal(data, &whole); errors.As(err, &syntax) {
 		return nil, fmt.Errorf("%d: %w", lineAt(data, syntax.Offset), err)
 	}
-	r := &routes{agents: make(map[string]agentRule), numbers: make(map[telephony.Number]numberRule)}
+	r := &routes{agents: make(map[string]agentRule), queues: make(map[string]queue.Queue), numbers: make(map[telephony.Number]numberRule)}
 	p := &routesParser{data: data, Decoder: json.NewDecoder(bytes.NewReader(data))}
 	p.DisallowUnknownFields()
 	err := p.each('{', func(section string) error {
 		switch section {
 		case "agents":
 			return p.each('{', func(name string) error { return r.addAgent(p, name) })
+		case "queues": // before those who name them
+			return p.each('{', func(name string) error { return r.addQueue(p, name) })
 		case "vips":
 			return p.each('[', func(string) error { return r.addVIP(p) })
 		case "numbers":
 			return p.each('[', func(string) error { return r.addNumber(p) })
 		}
-		return fmt.Errorf("there is no %.40q: there are agents, vips and numbers", section)
+		return fmt.Errorf("there is no %.40q: there are agents, queues, vips and numbers", section)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%d: %w", p.line(), err)
@@ -127,7 +140,7 @@ func (r *routes) addVIP(p *routesParser) error {
 		return err
 	}
 	r.vips = append(r.vips, routing.PatternRule{Caller: rule.Caller, AgentID: rule.Agent})
-	return errors.Join(rule.Caller.Validate(), checkAgent(rule.Agent))
+	return errors.Join(rule.Caller.Validate(), r.checkAnswering(rule.Agent))
 }
 
 func (r *routes) addNumber(p *routesParser) error {
@@ -147,11 +160,16 @@ func (r *routes) addNumber(p *routesParser) error {
 	case rule.Closed != "" && rule.Hours == nil:
 		return errors.New("closed without hours")
 	}
-	for _, name := range slices.Concat(rule.Group, []string{rule.Agent, rule.Closed}) {
-		if name == "" && !slices.Contains(rule.Group, "") {
+	for _, name := range rule.Group {
+		if err := checkAgent(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{rule.Agent, rule.Closed} {
+		if name == "" {
 			continue // is left out
 		}
-		if err := checkAgent(name); err != nil {
+		if err := r.checkAnswering(name); err != nil {
 			return err
 		}
 	}

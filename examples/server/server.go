@@ -14,6 +14,7 @@ import (
 
 	"github.com/switchboard-voice/switchboard/call"
 	"github.com/switchboard-voice/switchboard/call/callhttp"
+	"github.com/switchboard-voice/switchboard/call/queue"
 	"github.com/switchboard-voice/switchboard/call/sqlstore"
 	"github.com/switchboard-voice/switchboard/routing"
 	"github.com/switchboard-voice/switchboard/telephony/plivo"
@@ -37,6 +38,7 @@ type server struct {
 	api        *callhttp.API
 	recordings recordings
 	carrier    *sim.Carrier // nil if it is not among the providers
+	desk       *queue.Desk  // nil if there are no queues
 
 	dialers    dialers
 	draining   context.Context // ends when drain begins
@@ -85,13 +87,17 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	agents, err := s.openQueues(call.Agents{
+		"receptionist": receptionist{transferTo: cfg.transferTo},
+		"echo":         call.Echo,
+	})
+	if err != nil {
+		return nil, err
+	}
 	s.svc, err = call.New(call.Config{
-		PublicURL: s.url,
-		Providers: providers,
-		Agents: call.Agents{
-			"receptionist": receptionist{transferTo: cfg.transferTo},
-			"echo":         call.Echo,
-		},
+		PublicURL:            s.url,
+		Providers:            providers,
+		Agents:               agents,
 		Router:               s.router(),
 		Recorder:             s.recordings.recorder(),
 		RecordInbound:        cfg.defaultAgent == "receptionist" && cfg.routes == nil, // who says so; others do not
@@ -121,6 +127,7 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 		Service:   s.svc,
 		Campaigns: s.dialers.campaigns,
 		Schedules: s.dialers.schedules,
+		Queues:    s.desk,
 		Authorize: cfg.tokens.authorize,
 		Prefix:    prefix,
 		Storages:  s.recordings.storages(),
@@ -264,7 +271,7 @@ func (s *server) routes() http.Handler {
 	mux.Handle("/replica/", s.svc.Handler())
 	mux.Handle("/ws/", s.svc.Handler())
 	s.recordings.handle(mux)
-	mux.Handle("GET /metrics", metrics(s.svc, &s.recordings))
+	mux.Handle("GET /metrics", metrics(s.svc, &s.recordings, s.desk))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
@@ -320,10 +327,13 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	calling, stop := context.WithCancel(ctx)
 	context.AfterFunc(s.draining, stop)
-	var dialing sync.WaitGroup
-	dialing.Go(func() { s.dialers.run(calling) })
-	defer dialing.Wait()
+	serving, end := context.WithCancel(ctx) // for as long as there may be calls
+	var others sync.WaitGroup
+	others.Go(func() { s.dialers.run(calling) })
+	others.Go(func() { s.giveCallers(serving) })
+	defer others.Wait()
 	defer stop()
+	defer end()
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
