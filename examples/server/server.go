@@ -106,6 +106,7 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 		Retranscriber:        retranscriber,
 		Redactor:             transcript.Personal{},
 		ShowKeys:             true, // of the receptionist's menu
+		Retention:            func(*call.Call) time.Duration { return cfg.retention },
 		Store:                store,
 		Cluster:              cfg.cluster,
 		Policy:               call.Destinations{AllowPrefixes: cfg.dialAllow},
@@ -331,6 +332,7 @@ func (s *server) serve(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { s.dialers.run(calling) })
 	others.Go(func() { s.giveCallers(serving) })
+	others.Go(func() { s.eraseExpired(serving) })
 	defer others.Wait()
 	defer stop()
 	defer end()

@@ -45,6 +45,7 @@ type settings struct {
 	silence        time.Duration
 	ringTimeout    time.Duration
 	drainTimeout   time.Duration
+	retention      time.Duration // 0: for ever
 	logLevel       slog.Level
 	logFormat      string
 	transferTo     telephony.Number
@@ -186,6 +187,10 @@ var generalTable = []setting{
 	}},
 	{"DRAIN_TIMEOUT", "30s", "how long live calls may go on after SIGTERM or SIGINT; a second one ends at once", func(s *settings, v string) (err error) {
 		s.drainTimeout, err = duration(v, 0)
+		return err
+	}},
+	{"RETENTION", "0", "how long after its end a call is kept, with its recording and transcript; 0: for ever", func(s *settings, v string) (err error) {
+		s.retention, err = duration(v, 0)
 		return err
 	}},
 	{"LOG_LEVEL", "info", "debug, info, warn or error", func(s *settings, v string) error {
