@@ -11,8 +11,9 @@ import (
 
 // guardedLog stands before the handler of Config.Logger. What we log may be text
 // of carriers, callers and hosts: control characters are escaped and long values
-// cut, whatever the handler does with them. A handler that panics loses the line
-// and nothing else; one that does not return holds up whoever logs.
+// cut, whatever the handler does with them. A handler that panics loses the line,
+// or what With was given, and nothing else; one that does not return holds up
+// whoever logs.
 type guardedLog struct{ to slog.Handler }
 
 func (h guardedLog) Enabled(ctx context.Context, level slog.Level) (yes bool) {
@@ -33,14 +34,25 @@ func (h guardedLog) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (h guardedLog) WithAttrs(attrs []slog.Attr) slog.Handler {
-	clean := make([]slog.Attr, len(attrs))
-	for i, a := range attrs {
-		clean[i] = cleanAttr(a)
-	}
-	return guardedLog{h.to.WithAttrs(clean)}
+	return h.with(func() slog.Handler {
+		clean := make([]slog.Attr, len(attrs))
+		for i, a := range attrs {
+			clean[i] = cleanAttr(a)
+		}
+		return h.to.WithAttrs(clean)
+	})
 }
 
-func (h guardedLog) WithGroup(name string) slog.Handler { return guardedLog{h.to.WithGroup(name)} }
+func (h guardedLog) WithGroup(name string) slog.Handler {
+	return h.with(func() slog.Handler { return h.to.WithGroup(name) })
+}
+
+// with is the handler that derive makes, or h itself if that panics.
+func (h guardedLog) with(derive func() slog.Handler) slog.Handler {
+	derived := h
+	_ = contain(func() error { derived.to = derive(); return nil })
+	return derived
+}
 
 // cleanAttr makes text harmless: strings and errors, in groups too.
 func cleanAttr(a slog.Attr) slog.Attr {

@@ -59,9 +59,11 @@ type broken struct{ slog.Handler }
 
 func (broken) Enabled(context.Context, slog.Level) bool  { return true }
 func (broken) Handle(context.Context, slog.Record) error { panic("log") }
+func (broken) WithAttrs([]slog.Attr) slog.Handler        { panic("log") }
+func (broken) WithGroup(string) slog.Handler             { panic("log") }
 
 func TestHandlerOfLogsThatPanics(t *testing.T) {
-	log := slog.New(guardedLog{broken{}})
+	log := slog.New(guardedLog{broken{}}).With("what", "is lost").WithGroup("too")
 	log.Info("a line that is lost")
 	if err := log.Handler().Handle(t.Context(), slog.Record{}); err == nil {
 		t.Error("it did not panic: nothing was shown")
