@@ -34,9 +34,9 @@ func TestQualityFallsWithEachDamage(t *testing.T) {
 		"level":    func(d *damage, x float64) { d.quiet = 50 * x },
 		"noise":    func(d *damage, x float64) { d.noise = defaultNoise + 60*x },
 	}
-	r := rand.New(rand.NewPCG(3, 4))
 	for name, step := range steps {
 		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(3, 4))
 			for n := range 200 {
 				d := damage{bursts: 1, noise: defaultNoise}
 				if n > 0 { // with others
