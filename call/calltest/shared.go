@@ -59,7 +59,7 @@ func sharedEndsLeases(ctx context.Context, s call.SharedStore) error {
 		if time.Now().After(deadline) {
 			return breach("Replicas returned %q: a millisecond has passed", got)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) // the clock is the store's, which tells of nothing
 	}
 }
 
