@@ -3,8 +3,10 @@ package call
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,6 +87,44 @@ func FuzzOrder(f *testing.F) {
 			t.Errorf("%s, then %s, %v", out, third, err)
 		}
 	})
+}
+
+// An error that another replica has met is told, and told apart, as it would be
+// there.
+func TestErrorsOfAnotherReplica(t *testing.T) {
+	refused := &telephony.Error{
+		Provider: "sim", Op: "dial", Outcome: telephony.Rejected, Reason: telephony.ErrInvalidFrom,
+		HTTPStatus: 400, Code: "21212", Message: "invalid", RetryAfter: time.Second,
+	}
+	for _, err := range []error{
+		ErrEnded, fmt.Errorf("hold: %w", ErrStore), errors.New("no more than a text"), refused,
+		&TransferError{State: NoAnswer}, &TransferError{State: Failed, Err: refused}, &TransferError{State: Busy, Err: ErrDeclined},
+	} {
+		b, failed := json.Marshal(wire(err))
+		var w wireError
+		if failed = errors.Join(failed, json.Unmarshal(b, &w)); failed != nil {
+			t.Fatal(failed)
+		}
+		got := w.error()
+		if got.Error() != err.Error() {
+			t.Errorf("%v came as %v", err, got)
+		}
+		for _, known := range wireErrors {
+			if errors.Is(got, known) != errors.Is(err, known) {
+				t.Errorf("%v: %v is %t there and %t here", err, known, errors.Is(err, known), errors.Is(got, known))
+			}
+		}
+		there, _ := errors.AsType[*telephony.Error](err)
+		here, _ := errors.AsType[*telephony.Error](got)
+		if !reflect.DeepEqual(there, here) {
+			t.Errorf("%+v came as %+v", there, here)
+		}
+		sent, _ := errors.AsType[*TransferError](err)
+		come, _ := errors.AsType[*TransferError](got)
+		if (sent == nil) != (come == nil) || sent != nil && (sent.State != come.State || (sent.Err == nil) != (come.Err == nil)) {
+			t.Errorf("%+v came as %+v", sent, come)
+		}
+	}
 }
 
 // Whatever another replica answers is an error that can be told apart, or none; and
