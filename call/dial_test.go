@@ -41,6 +41,9 @@ func TestDialedAtMostOnce(t *testing.T) {
 				if c.State != tt.state || c.Cause != tt.cause {
 					t.Errorf("call ended %v, %q (%s); want %v, %q", c.State, c.Cause, c.Detail, tt.state, tt.cause)
 				}
+				if took := c.EndedAt.Sub(c.CreatedAt); c.Cause == call.DialUnknown && took > 30*time.Second {
+					t.Errorf("it was looked for for %v", took)
+				}
 				time.Sleep(5 * time.Minute) // whatever is still to come
 				if n := len(o.Carrier.Calls()); n != tt.placed {
 					t.Errorf("%d calls were placed, want %d", n, tt.placed)
