@@ -44,14 +44,17 @@ func (a *API) registerEvents(api huma.API) {
 
 // eventsText describes the events, for which OpenAPI 3.1 has no schema.
 const eventsText = `Server-sent events, whose data is JSON with call_id, seq, at and type, and by type:
-state (status, and at the end end_reason, detail and metrics), transcript (segment), key (key, unless it was pressed in a pause of the recording),
+state (status, and at the end end_reason, detail and metrics), transcript (segment),
+transcription (name: recording or degraded, if the transcript is not that of the live call; detail),
+key (key, unless it was pressed in a pause of the recording),
 interruption (name: speech or key), agent (name and data, as the agent reports),
 hold (name: on or off), listen (name: on or off, as somebody listens to the call; detail), move (name: transfer, conference, redirect or keys when the caller leaves the agent,
-back on return; detail), agent_change (name: the agent that has the call now),
+back on return, declined if a transfer did not come about; detail), agent_change (name: the agent that has the call now),
 answered_by (name: human, machine, fax …), machine (name: message_left, message_uncertain, message_cut or hung_up),
 failover (name: the carrier that places the call instead; detail),
 recording_pause (name: on or off), consent (name: given or refused),
-carrier_recording (name: its id; detail: its status), recording (detail), cleanup (name, detail),
+carrier_recording (name: its id; detail: its status), recording (detail), metrics (figures, as the agent reports),
+analysis (figures and data, or detail, after the last state), erased, cleanup (name, detail),
 and reset, which tells a client that it has missed some.`
 
 // event is the data of one server-sent event.
