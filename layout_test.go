@@ -67,8 +67,9 @@ var rooms = map[string]struct {
 	"internal/memnet":              {nil, nil, "a network in memory"},
 	"internal/sqldb":               {nil, []string{"modernc.org/sqlite", "github.com/jackc/pgx"}, "databases that stores are in"},
 	"internal/wallclock":           {nil, nil, "when clocks show a time"},
-	"internal/pgtest":              {nil, []string{"github.com/jackc/pgx", "go.uber.org/goleak"}, "a PostgreSQL server for tests"},
-	"internal/s3test":              {nil, []string{"go.uber.org/goleak"}, "an S3 server for tests"},
+	"internal/servertest":          {nil, []string{"go.uber.org/goleak"}, "runs servers of others for tests"},
+	"internal/pgtest":              {[]string{"internal/servertest"}, []string{"github.com/jackc/pgx"}, "a PostgreSQL server for tests"},
+	"internal/s3test":              {[]string{"internal/servertest"}, nil, "an S3 server for tests"},
 	"internal/browsertest":         {nil, []string{"github.com/gorilla/websocket"}, "a browser for tests"},
 	"internal/wheel":               {nil, nil, "timers for many streams"},
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/switchboard-voice/switchboard/audio"
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/internal/servertest"
 	"github.com/switchboard-voice/switchboard/telephony"
 	"github.com/switchboard-voice/switchboard/telephony/sim"
 )
@@ -147,16 +148,14 @@ func newVictim(t *testing.T, binary string, k *kills) *victim {
 	return v
 }
 
-// freeAddress is where nobody listens yet.
+// freeAddress is where nobody listens, also while a server is dead.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := servertest.FreeAddress()
 	if err != nil {
 		t.Error(err)
-		return ""
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 func (v *victim) close() {

@@ -9,43 +9,19 @@
 package pgtest
 
 import (
-	"fmt"
-	"os"
-	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/switchboard-voice/switchboard/internal/servertest"
 )
 
-// Main runs the tests of a package, looks for goroutines that they have left, and
-// stops the server. It does not return.
-func Main(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if started.server != nil {
-			if err := started.server.Stop(); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				code = max(code, 1)
-			}
-		}
-		os.Exit(code)
-	}))
-}
+var one = servertest.One[*Server]{New: start}
 
-// started is the server of this process, if there is one.
-var started struct {
-	sync.Once
-	server *Server
-	err    error
-}
+// Main runs the tests of a package and stops the server. It does not return.
+func Main(m *testing.M) { one.Main(m) }
 
-// Start returns the server of this process. If there is none and none can be
-// started, the test fails and says what to install: a test that is left out
-// would look like one that has passed.
+// Start returns the server of this process. If none can be started, the test
+// fails.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	started.Do(func() { started.server, started.err = start() })
-	if started.err != nil {
-		t.Fatal(started.err)
-	}
-	return started.server
+	return one.Start(t)
 }

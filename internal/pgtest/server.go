@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/url"
 	"os"
@@ -21,29 +20,23 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"github.com/switchboard-voice/switchboard/internal/servertest"
 )
 
 // Server is a PostgreSQL server. Schemas and databases may be made by many
 // goroutines at once; the other methods are for one test at a time.
 type Server struct {
-	bin  string // where its programs are
-	dir  string // what it owns: data, the socket and the log
-	cred *syscall.Credential
-
-	cmd  *exec.Cmd
-	life io.WriteCloser // ends the server when it is closed, if only by the end of this process
+	bin     string              // where its programs are
+	process *servertest.Process // whose directory has the data, the socket and the log
 
 	made atomic.Int64 // schemas and databases
 }
 
 // english is the database in which schemas are made.
 const english = "english"
-
-// startTimeout is how long a server may take to start or stop.
-const startTimeout = 30 * time.Second
 
 func start() (*Server, error) {
 	bin, err := findProgramsIn("/usr/lib/postgresql") // Debian keeps them out of PATH
@@ -58,9 +51,10 @@ func start() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin, dir: dir, cred: cred}
+	s := &Server{bin: bin, process: &servertest.Process{Dir: dir, Signal: "INT", Credential: cred}}
+	s.process.Ready = func(ctx context.Context) error { return s.execute(ctx, "postgres", "SELECT 1") }
 	if err := s.create(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, s.Stop())
 	}
 	if err := s.run(); err != nil {
 		return nil, err
@@ -123,12 +117,12 @@ func credential() (*syscall.Credential, error) {
 
 // create makes the server's files.
 func (s *Server) create() error {
-	if s.cred != nil {
-		if err := os.Chown(s.dir, int(s.cred.Uid), int(s.cred.Gid)); err != nil {
+	if c := s.process.Credential; c != nil {
+		if err := os.Chown(s.process.Dir, int(c.Uid), int(c.Gid)); err != nil {
 			return err
 		}
 	}
-	cmd := s.command(filepath.Join(s.bin, "initdb"), "--pgdata", s.data(), "--username", "postgres",
+	cmd := s.process.Command(filepath.Join(s.bin, "initdb"), "--pgdata", s.data(), "--username", "postgres",
 		"--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pgtest: initdb: %w\n%s", err, bytes.TrimSpace(out))
@@ -146,65 +140,16 @@ func (s *Server) appendTo(name, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-func (s *Server) data() string { return filepath.Join(s.dir, "data") }
-
-func (s *Server) log() string { return filepath.Join(s.dir, "log") }
-
-func (s *Server) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(context.Background(), name, args...) // ends by itself, see guard
-	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
-	// A group of its own, so that an interrupt from the terminal ends the tests
-	// first.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred, Setpgid: true}
-	return cmd
-}
-
-// guard runs a program until its own standard input ends, as it does when the
-// process that holds the other end is gone, and then interrupts it. It removes the
-// directory that it is given, unless it has read a word.
-const guard = `dir=$1; shift; "$@" </dev/null & read word; kill -INT $! 2>/dev/null; wait $!; [ "$word" ] || rm -rf "$dir"`
+func (s *Server) data() string { return filepath.Join(s.process.Dir, "data") }
 
 // run starts the server and waits until it can be used.
-func (s *Server) run() (err error) {
-	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+func (s *Server) run() error {
+	err := s.process.Run(filepath.Join(s.bin, "postgres"), "-D", s.data(),
+		"-k", s.process.Dir, "-c", "listen_addresses=", "-c", "max_connections=200")
 	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	s.cmd = s.command("/bin/sh", "-c", guard, "sh", s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(),
-		"-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=200")
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	life, err := s.cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	s.life = life
-	if err := s.wait(); err != nil {
-		said, _ := os.ReadFile(s.log()) // it may have said nothing
-		return errors.Join(fmt.Errorf("pgtest: the server does not start: %w\n%s", err, bytes.TrimSpace(said)), s.Stop())
+		return fmt.Errorf("pgtest: %w", err)
 	}
 	return nil
-}
-
-// wait waits until the server answers.
-func (s *Server) wait() error {
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	for {
-		err := s.execute(ctx, "postgres", "SELECT 1")
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return err
-		}
-	}
 }
 
 // execute executes a statement in a database as the server's administrator.
@@ -218,13 +163,13 @@ func (s *Server) execute(ctx context.Context, database, statement string) error 
 }
 
 func (s *Server) address(database string, more url.Values) string {
-	parameters := url.Values{"host": {s.dir}, "user": {"postgres"}, "sslmode": {"disable"}}
+	parameters := url.Values{"host": {s.process.Dir}, "user": {"postgres"}, "sslmode": {"disable"}}
 	maps.Copy(parameters, more)
 	return "postgres:///" + database + "?" + parameters.Encode()
 }
 
 // Socket is the path of the Unix socket on which the server listens.
-func (s *Server) Socket() string { return filepath.Join(s.dir, ".s.PGSQL.5432") }
+func (s *Server) Socket() string { return filepath.Join(s.process.Dir, ".s.PGSQL.5432") }
 
 // Schema makes an empty schema and returns the URL of a database in which it is
 // the only one that is looked at. It is dropped after the test. The database sorts
@@ -292,10 +237,7 @@ func (s *Server) again(t testing.TB, down func(), how ...syscall.Signal) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := io.WriteString(s.life, "stay\n"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Stop(); err != nil {
+	if err := s.process.Halt(); err != nil {
 		t.Fatal(err)
 	}
 	down()
@@ -319,10 +261,4 @@ func (s *Server) signal(sig syscall.Signal) error {
 }
 
 // Stop ends the server and removes its files.
-func (s *Server) Stop() error {
-	err := s.life.Close()
-	if waited := s.cmd.Wait(); waited != nil && !errors.As(waited, new(*exec.ExitError)) {
-		err = errors.Join(err, waited)
-	}
-	return err
-}
+func (s *Server) Stop() error { return s.process.Stop() }
