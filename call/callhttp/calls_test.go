@@ -322,7 +322,7 @@ const finishedJSON = `{
 	"call_id": "call_1", "agent_id": "echo", "direction": "inbound", "provider": "fake", "provider_call_id": "leg_1",
 	"from_phone": "+12025550123", "to_phone": "+12025550100", "status": "completed", "end_reason": "hangup_remote",
 	"created_at": "2026-05-04T12:00:00Z", "started_at": "2026-05-04T12:00:02Z", "ended_at": "2026-05-04T12:00:14.6Z", "duration": 13,
-	"caller_talk_seconds": 2.5, "agent_talk_seconds": 0, "on_hold": false, "recording_paused": false, "parent_call_id": "call_0", "answered_by": "human", "machine": "message_left",
+	"caller_talk_seconds": 2.5, "agent_talk_seconds": 0, "on_hold": false, "recorded": true, "recording_paused": false, "parent_call_id": "call_0", "answered_by": "human", "machine": "message_left",
 	"carrier_recordings": [{"recording_id": "RE1", "status": "completed", "duration": 12, "channels": 2}],
 	"customer_data": {"order": "7"}, "metadata": {}, "route": "default",
 	"transcript": [

@@ -34,6 +34,7 @@ type Summary struct {
 	CallerTalk float64 `json:"caller_talk_seconds" doc:"So far, on a live call; one that another server has shows 0 in lists."`
 	AgentTalk  float64 `json:"agent_talk_seconds"`
 
+	Recorded        bool   `json:"recorded" doc:"There is a recording of it."`
 	RecordingPaused bool   `json:"recording_paused" doc:"What is said is not kept at present."`
 	Consent         string `json:"consent,omitempty" enum:"given,refused" doc:"What the caller has said to being recorded, if that was asked."`
 
@@ -64,6 +65,7 @@ func summarize(c *call.Call) Summary {
 		CallerTalk: c.Metrics.CallerTalk.Seconds(),
 		AgentTalk:  c.Metrics.AgentTalk.Seconds(),
 
+		Recorded:        c.Sound() != nil,
 		RecordingPaused: c.RecordingPaused,
 		Consent:         c.Consent,
 

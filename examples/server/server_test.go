@@ -549,12 +549,24 @@ func TestPageUsesNothingFromOutside(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	outside := regexp.MustCompile(`(?i)(https?:)?//[a-z0-9]`)
-	for _, path := range []string{"", "page.js", "page.css", "softphone.js", "worklet.js"} {
+	files, err := pageFiles.ReadDir("page")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := []string{""}
+	for _, f := range files {
+		paths = append(paths, f.Name())
+	}
+	for _, path := range paths {
 		resp := r.ask("", "GET", path, "")
 		if csp := resp.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
 			t.Errorf("%q: policy %q", path, csp)
 		}
 		for line := range strings.Lines(string(r.answer(resp, 200))) {
+			line = strings.Replace(line, ` xmlns="http://www.w3.org/2000/svg"`, "", 1) // is a name
+			if strings.HasPrefix(line, "//") {
+				continue // an example of a host's
+			}
 			if outside.MatchString(line) || strings.Contains(line, "style=") || strings.Contains(line, "onclick") {
 				t.Errorf("%q: %s", path, line)
 			}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
@@ -33,14 +34,26 @@ type Page struct {
 // patience is how long the browser may take to start, and for each answer.
 const patience = 30 * time.Second
 
+// Setup is how a browser begins. The zero value is a plain one.
+type Setup struct {
+	Flags  []string // of Chromium's command line
+	Script string   // runs before the scripts of each page
+}
+
 // Open shows url. Without a Chromium on this machine the test fails: make setup
 // brings it.
 func Open(t testing.TB, url string) *Page {
 	t.Helper()
+	return Setup{}.Open(t, url)
+}
+
+// Open is the function Open, with this setup.
+func (s Setup) Open(t testing.TB, url string) *Page {
+	t.Helper()
 	p := &Page{t: t}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	address, err := pageAddress(ctx, start(t))
+	address, err := pageAddress(ctx, start(t, s.Flags))
 	if err != nil {
 		t.Fatalf("browsertest: %v", err)
 	}
@@ -54,25 +67,37 @@ func Open(t testing.TB, url string) *Page {
 	p.ask("Runtime.enable", nil)
 	p.ask("Log.enable", nil)
 	p.ask("Page.enable", nil)
+	if s.Script != "" {
+		p.ask("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": s.Script})
+	}
+	p.Go(url)
+	return p
+}
+
+// Go shows another url.
+func (p *Page) Go(url string) {
+	p.t.Helper()
+	p.loaded = false
 	p.ask("Page.navigate", map[string]any{"url": url})
 	for !p.loaded {
 		p.read()
 	}
-	return p
 }
 
 // start runs a browser until the test ends, and returns the host at which it
 // takes orders.
-func start(t testing.TB) string {
+func start(t testing.TB, flags []string) string {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("browsertest: no Chromium here to test with: run make setup")
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+	cmd := exec.CommandContext(ctx, program, slices.Concat([]string{
+		"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
 		"--no-first-run", "--autoplay-policy=no-user-gesture-required", "--remote-debugging-port=0",
-		"--user-data-dir="+t.TempDir(), "about:blank")
+		"--user-data-dir=" + t.TempDir(),
+	}, flags, []string{"about:blank"})...)
 	said, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -162,6 +187,22 @@ func (p *Page) Eval(script string) json.RawMessage {
 		p.t.Fatalf("browsertest: %s: %s %s", script, got.Thrown.Text, got.Thrown.Exception.Description)
 	}
 	return got.Result.Value
+}
+
+// Until waits until an expression is true, and fails the test if it never is: with
+// the expression and what the page says then.
+func (p *Page) Until(expression string) {
+	p.t.Helper()
+	script := fmt.Sprintf(`(async () => {
+		for (const end = Date.now() + %d; Date.now() < end; await new Promise((next) => setTimeout(next, 20))) {
+			if (%s) return "";
+		}
+		return document.body.innerText || "an empty page";
+	})()`, (patience - 5*time.Second).Milliseconds(), expression)
+	var left string
+	if err := json.Unmarshal(p.Eval(script), &left); err != nil || left != "" {
+		p.t.Fatalf("browsertest: never came true: %s\n%v\n%s\n%v", expression, p.errors, left, err)
+	}
 }
 
 // Errors are those that the page has shown on its console, and what it could not

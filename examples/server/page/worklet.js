@@ -61,4 +61,4 @@ class Phone extends AudioWorkletProcessor {
   }
 }
 
-registerProcessor("phone", Phone);
+registerProcessor("switchboard-phone", Phone);
