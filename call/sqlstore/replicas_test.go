@@ -67,14 +67,14 @@ func number(group, i int) telephony.Number {
 	return telephony.Number(fmt.Sprintf("+1202555%d%03d", group+1, i))
 }
 
-func (m *machine) placeAll(t *testing.T, group, calls int) (ids []string) {
+func (m *machine) placeAll(ctx context.Context, t *testing.T, group, calls int) (ids []string) {
 	t.Helper()
 	for i := range calls {
 		req := call.Request{AgentID: "agent", To: number(group, i), From: calltest.Number}
-		c, err := m.Place(t.Context(), req)
-		for errors.Is(err, call.ErrNoLease) { // a busy machine renews it late
+		c, err := m.Place(ctx, req)
+		for errors.Is(err, call.ErrNoLease) && ctx.Err() == nil { // a busy machine renews it late, and tells nobody
 			time.Sleep(100 * time.Millisecond)
-			c, err = m.Place(t.Context(), req)
+			c, err = m.Place(ctx, req)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -84,7 +84,8 @@ func (m *machine) placeAll(t *testing.T, group, calls int) (ids []string) {
 	return ids
 }
 
-// reaches waits until a call is in a state, or a later one, in the store.
+// reaches waits until a call is in a state, or a later one, in the store: it asks
+// again and again, since a service may tell of a state before the store has it.
 func reaches(ctx context.Context, t *testing.T, m *machine, id string, state call.State) *call.Call {
 	t.Helper()
 	for {
@@ -108,9 +109,9 @@ func TestReplicaThatDiesOnPostgreSQL(t *testing.T) {
 	)
 	n := calltest.NewNetwork(t)
 	all := startMachines(t, n, databases["PostgreSQL"](t), 2, lease)
-	ids := all[0].placeAll(t, 0, calls)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
+	ids := all[0].placeAll(ctx, t, 0, calls)
 	live := int64(0)
 	for _, id := range ids {
 		if reaches(ctx, t, all[1], id, call.Active).State == call.Active {
@@ -157,7 +158,7 @@ func TestPostgreSQLRestartsUnderLoad(t *testing.T) {
 	defer cancel()
 	var live [2][]string
 	for i, m := range all {
-		live[i] = m.placeAll(t, i, calls/2)
+		live[i] = m.placeAll(ctx, t, i, calls/2)
 		for _, id := range live[i] {
 			reaches(ctx, t, m, id, call.Active)
 		}
@@ -314,9 +315,10 @@ func TestWatchOutlivesARestart(t *testing.T) {
 	writer, watcher := mustOpen(t, address), mustOpen(t, address)
 	ctx, cancel := context.WithCancel(t.Context())
 	begun, done := make(chan struct{}), make(chan struct{})
-	var mu sync.Mutex
-	seen := make(map[int64]int)
+	seen := make(map[int64]int) // the watch's until it is done
 	first := true
+	const writes = 200
+	told := make(chan struct{}) // closed when all writes have been told
 	go func() {
 		defer close(done)
 		_ = watcher.Watch(ctx, "me", func(events []call.Event) { // it ends with ctx
@@ -324,10 +326,10 @@ func TestWatchOutlivesARestart(t *testing.T) {
 				first = false
 				close(begun)
 			}
-			mu.Lock()
-			defer mu.Unlock()
 			for _, e := range events {
-				seen[e.Seq]++
+				if seen[e.Seq]++; seen[e.Seq] == 1 && len(seen) == writes {
+					close(told)
+				}
 			}
 		})
 	}()
@@ -340,17 +342,17 @@ func TestWatchOutlivesARestart(t *testing.T) {
 		}
 		c.Version++
 	}
-	for range 100 {
+	for range writes / 2 {
 		write()
 	}
 	pgtest.Start(t).Restart(t, func() {})
-	for range 100 {
+	for range writes / 2 {
 		write()
 	}
-	for told := 0; told < 200; time.Sleep(10 * time.Millisecond) {
-		mu.Lock()
-		told = len(seen)
-		mu.Unlock()
+	select {
+	case <-told:
+	case <-time.After(2 * time.Minute):
+		t.Error("not all was told")
 	}
 	cancel()
 	<-done
