@@ -148,6 +148,29 @@ func TestCallersAreCalledBack(t *testing.T) {
 	})
 }
 
+// Who calls without a number cannot be called back, and waits on.
+func TestCallerWithoutANumberWaitsOn(t *testing.T) {
+	onBoth(t, func(t *testing.T, n *calltest.Network) {
+		h := open(t, n, nil)
+		h.caller(0)
+		time.Sleep(time.Second)
+		unknown, err := h.Phone("anonymous").Call(t.Context(), h.ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := unknown.Press("1"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Second)
+		if st := h.desk.Stats()["sales"]; st.Waiting != 1 || st.Promised != 0 {
+			t.Errorf("%+v", st)
+		}
+		<-unknown.Done()
+		audiotest.HasTone(t, unknown.Heard()[len(unknown.Heard())-8000:], 8000, 1000) // ann
+	})
+}
+
 // Whoever was to be called back, and whose turn has not come in time, is not called
 // any more; who stays on the line waits on.
 func TestCallbackLapses(t *testing.T) {
