@@ -421,10 +421,35 @@ func TestRemovedInAnOutageIsRemovedAfterIt(t *testing.T) {
 		if keys := remote.Keys(); len(keys) != 0 {
 			t.Errorf("a minute later there is %q", keys)
 		}
+		keep(t, &remote.Memory, "b.wav", "another's") // stays
+		keep(t, &remote.Memory, "a.wav", "sound")     // by an upload that was given up
+		time.Sleep(lateTime + time.Second)
+		if keys := remote.Keys(); len(keys) != 1 {
+			t.Errorf("after an upload that came late there is %q", keys)
+		}
 		keep(t, s, "a.wav", "new")
 		synctest.Wait()
 		time.Sleep(2 * lateTime)
 		holds(t, s, "a.wav", "new")
+	})
+}
+
+// A process that dies between the two halves of a removal leaves the sound, and a
+// mark; the next one goes on with it.
+func TestRemovalThatWasBegunIsCarriedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		remote := &farStorage{}
+		s := newSpool(t, t.TempDir(), remote)
+		keep(t, s.Local, "a.wav", "sound")
+		keep(t, &remote.Memory, "a.wav", "sound")
+		if err := s.mark("a.wav", markRemoved); err != nil {
+			t.Fatal(err)
+		}
+		start(t, s)
+		synctest.Wait()
+		holdsNot(t, s.Local, "a.wav")
+		holdsNot(t, &remote.Memory, "a.wav")
+		holdsNot(t, s, "a.wav")
 	})
 }
 
