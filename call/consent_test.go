@@ -99,6 +99,37 @@ func TestNothingIsRecordedBeforeTheNotice(t *testing.T) {
 	}
 }
 
+// A caller who speaks during the notice, or presses a key, does not cut it off.
+func TestNoticeIsNotInterrupted(t *testing.T) {
+	const notice = 4 * time.Second
+	speech := voice(t)
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, call.AgentFunc(func(ctx context.Context, s *call.Session) error {
+			_, err := s.Speak(tone(880, 2*time.Second)).Wait(ctx)
+			return err
+		}), func(c *call.Config) {
+			c.Recorder = &recording.WAV{Storage: recording.NewMemory("memory")}
+			c.Notice = func(*call.Call) call.Utterance { return call.Utterance{Audio: tone(440, notice)} }
+		})
+		var talk *sim.Talk
+		o.Phone(callee).Behave(sim.Behavior{Talk: func(k *sim.Talk) {
+			talk = k
+			k.Listen(500 * time.Millisecond)
+			_ = k.Say(audio.NewSamples(speech, 8000))
+			_ = k.Press("1")
+			<-k.Done()
+		}})
+		c := o.wait(o.place(call.Options{Record: true}).ID)
+		if c.Metrics.Interruptions != 0 {
+			t.Errorf("%d interruptions", c.Metrics.Interruptions)
+		}
+		heard := talk.Heard()
+		begin := audio.Samples(firstSound(heard), 8000)
+		audiotest.NoTone(t, heard[:begin+audio.Samples(notice, 8000)-160], 8000, 880)
+		audiotest.HasTone(t, heard[begin+audio.Samples(notice, 8000)+800:][:8000], 8000, 880)
+	})
+}
+
 // What is recorded of a call depends on what its caller says.
 func TestConsent(t *testing.T) {
 	tests := []struct {
