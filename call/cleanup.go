@@ -111,7 +111,7 @@ func (l *live) closeRecording(session *Session) error {
 	if recorder == nil {
 		return late
 	}
-	kept, err := within(context.WithoutCancel(l.ctx), l.svc, recordingDeadline, func(ctx context.Context) (recording.Recording, error) {
+	kept, err := within(context.WithoutCancel(l.context()), l.svc, recordingDeadline, func(ctx context.Context) (recording.Recording, error) {
 		return recorder.Close(ctx, session.length())
 	}, nil)
 	event := Event{Type: EventRecording}
@@ -133,7 +133,7 @@ func (l *live) salvageRecording() error {
 	if !ok || !l.recovered || !c.Options.Record || c.Recording != nil {
 		return nil
 	}
-	kept, err := within(context.WithoutCancel(l.ctx), l.svc, recordingDeadline, func(ctx context.Context) (recording.Recording, error) {
+	kept, err := within(context.WithoutCancel(l.context()), l.svc, recordingDeadline, func(ctx context.Context) (recording.Recording, error) {
 		return salvager.Salvage(ctx, recording.Info{
 			CallID: l.id, Storage: c.Options.RecordStorage, StartedAt: c.CreatedAt,
 		})
@@ -157,7 +157,7 @@ func (l *live) closeTranscript(session *Session) error {
 	var err error
 	transcriber := session.sinks.Load().transcriber
 	if transcriber != nil {
-		err = l.svc.do(context.WithoutCancel(l.ctx), transcriptDeadline, transcriber.Close)
+		err = l.svc.do(context.WithoutCancel(l.context()), transcriptDeadline, transcriber.Close)
 	}
 	session.notes.close(redactDeadline)
 	said := session.notes.segments()
@@ -175,7 +175,7 @@ func (l *live) recallTranscript() error {
 	if !l.recovered || c.AnsweredAt.IsZero() || c.Transcript != nil {
 		return nil
 	}
-	events, err := l.svc.events(context.WithoutCancel(l.ctx), l.id, 0)
+	events, err := l.svc.events(context.WithoutCancel(l.context()), l.id, 0)
 	var said transcript.Transcript
 	for _, e := range events {
 		if e.Segment != nil {
@@ -212,7 +212,7 @@ func (l *live) closeRecord() error {
 	l.mu.Lock()
 	final, last := l.final.Clone(), l.last
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), recordDeadline)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.context()), recordDeadline)
 	defer cancel()
 	return l.writer.finish(ctx, final, last)
 }

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -165,6 +166,14 @@ type Config struct {
 
 	// Media are the settings of media sockets; its zero value works.
 	Media *stream.Gate
+
+	// CallContext returns the context of a call that this process takes up, derived
+	// from ctx: to trace it, for example. It is asked once, before anything is done
+	// about the call, and never about one that is refused; c is the call's to keep.
+	// What it returns is what the call's agents get, and, without its deadline,
+	// carriers, recorders, stores and all else that is asked about the call until it
+	// is over. Nil: ctx.
+	CallContext func(ctx context.Context, c *Call) context.Context
 
 	// Logger takes what operators should know. Nil: slog.Default().
 	Logger *slog.Logger

@@ -56,11 +56,11 @@ func (l *live) dialCarrier() (leg string, err error) {
 		}
 		// The request is not cut off when the call is given up: its reply brings
 		// the id to hang up by.
-		if why := l.ours(l.ctx); why != nil { // it may have waited long for its turn
+		if why := l.ours(l.context()); why != nil { // it may have waited long for its turn
 			err = notSent(carrier, why)
 			return err
 		}
-		leg, err = within(context.WithoutCancel(l.ctx), l.svc, requestTimeout, func(ctx context.Context) (string, error) {
+		leg, err = within(context.WithoutCancel(l.context()), l.svc, requestTimeout, func(ctx context.Context) (string, error) {
 			return carrier.Dial(ctx, req)
 		}, func(leg string) { l.tell(input{kind: inDialed, leg: leg}) })
 		pace.told(err)
@@ -109,7 +109,7 @@ func (l *live) failOver(err error) bool {
 	if b.From == "" {
 		b.From = c.From
 	}
-	held, refused := l.svc.reserve(l.ctx, Leg{
+	held, refused := l.svc.reserve(l.context(), Leg{
 		CallID: l.id, Tenant: c.Tenant, AgentID: c.AgentID, Provider: b.Provider, From: b.From, To: c.To,
 		MaxDuration: l.limits.duration,
 	})
@@ -181,10 +181,10 @@ func (l *live) hangup() {
 				return
 			}
 		}
-		if errors.Is(l.ours(context.WithoutCancel(l.ctx)), ErrEnded) {
+		if errors.Is(l.ours(context.WithoutCancel(l.context())), ErrEnded) {
 			return // another replica has the call
 		}
-		err = l.svc.do(context.WithoutCancel(l.ctx), requestTimeout, func(ctx context.Context) error {
+		err = l.svc.do(context.WithoutCancel(l.context()), requestTimeout, func(ctx context.Context) error {
 			return l.carrier().Hangup(ctx, leg)
 		})
 		if err == nil {
@@ -198,7 +198,7 @@ func (l *live) hangup() {
 
 // check asks the carrier how the call stands.
 func (l *live) check(leg string) {
-	e, err := within(context.WithoutCancel(l.ctx), l.svc, requestTimeout, func(ctx context.Context) (telephony.Event, error) {
+	e, err := within(context.WithoutCancel(l.context()), l.svc, requestTimeout, func(ctx context.Context) (telephony.Event, error) {
 		return l.carrier().Status(ctx, leg)
 	}, nil)
 	switch {
@@ -221,7 +221,7 @@ func (l *live) search() {
 		l.tell(input{kind: inNotFound})
 		return
 	}
-	ctx := context.WithoutCancel(l.ctx)
+	ctx := context.WithoutCancel(l.context())
 	created := l.snapshot().CreatedAt.Truncate(time.Second) // carriers count seconds
 	found, err := within(ctx, l.svc, requestTimeout, func(ctx context.Context) ([]telephony.Event, error) {
 		return f.Find(ctx, l.dialRequest(), created)
@@ -267,7 +267,7 @@ func rivals(c, o *Call) bool {
 // cannot.
 func (l *live) hasRivalElsewhere(c *Call) bool {
 	f := Filter{States: liveStates, Provider: c.Provider, NotOwnedBy: []string{l.svc.cluster.name}}
-	for page, err := range l.svc.pages(context.WithoutCancel(l.ctx), f) {
+	for page, err := range l.svc.pages(context.WithoutCancel(l.context()), f) {
 		if err != nil || slices.ContainsFunc(page, func(o *Call) bool { return rivals(c, o) }) {
 			return true
 		}

@@ -98,7 +98,7 @@ func (m *media) listen(c *Call) {
 	l := s.live
 	var to sinks
 	if recorder := l.svc.cfg.Recorder; c.Options.Record && recorder != nil {
-		sink, err := within(l.ctx, l.svc, startTimeout, func(ctx context.Context) (recording.Sink, error) {
+		sink, err := within(l.context(), l.svc, startTimeout, func(ctx context.Context) (recording.Sink, error) {
 			return recorder.Record(ctx, recording.Info{
 				CallID: l.id, Storage: c.Options.RecordStorage, Format: s.format, StartedAt: s.startedAt,
 			})
@@ -110,7 +110,7 @@ func (m *media) listen(c *Call) {
 		}
 	}
 	if c.Options.Transcribe && l.svc.cfg.Transcriber != nil {
-		sink, err := within(l.ctx, l.svc, startTimeout, func(ctx context.Context) (transcript.Sink, error) {
+		sink, err := within(l.context(), l.svc, startTimeout, func(ctx context.Context) (transcript.Sink, error) {
 			return l.svc.cfg.Transcriber.Transcribe(ctx, transcript.Info{
 				CallID: l.id, Provider: c.Options.TranscribeProvider, Language: c.Options.Language,
 				Format: s.format, Emit: s.hear,

@@ -148,7 +148,7 @@ func (w *recordWriter) write(last bool) bool {
 // same; the conflict is with ourselves then.
 func (w *recordWriter) update(record *Call, events []Event, again bool) error {
 	store := w.live.svc.cfg.Store
-	return w.live.svc.do(context.WithoutCancel(w.live.svc.ctx), storeTimeout, func(ctx context.Context) error {
+	return w.live.svc.do(context.WithoutCancel(w.live.context()), storeTimeout, func(ctx context.Context) error {
 		conflict := store.Update(ctx, record, events)
 		if !again || !errors.Is(conflict, ErrConflict) {
 			return conflict

@@ -28,6 +28,7 @@ type live struct {
 	// ctx is the agent's: it ends, with a cause, when the end of the call begins.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	hosted atomic.Pointer[context.Context] // see context
 
 	leg     legKey   // guarded by svc.mu
 	token   string   // guarded by svc.tokens.mu
@@ -108,6 +109,7 @@ func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) 
 		life:   l,
 	}
 	call.provider.Store(&provider)
+	call.hosted.Store(&ctx)
 	if s.cluster != nil {
 		record.Owner = s.cluster.name
 		_, lapses, _ := s.cluster.standing()
@@ -120,6 +122,25 @@ func (s *Service) newLive(record *Call, l life, provider Provider, agent Agent) 
 
 // carrier is who has the call. It changes only as long as nobody has it.
 func (l *live) carrier() Provider { return *l.provider.Load() }
+
+// context is that in which the host's code works for the call: ctx, with what
+// Config.CallContext has added.
+func (l *live) context() context.Context { return *l.hosted.Load() }
+
+// enter asks Config.CallContext.
+func (l *live) enter() {
+	if l.svc.cfg.CallContext == nil {
+		return
+	}
+	ctx, err := within(l.ctx, l.svc, startTimeout, func(context.Context) (context.Context, error) {
+		return l.svc.cfg.CallContext(l.ctx, l.snapshot()), nil
+	}, nil)
+	if err != nil || ctx == nil {
+		l.log.Error("CallContext gave no context", "err", err)
+		return
+	}
+	l.hosted.Store(&ctx)
+}
 
 // create stores the record of a new call with its first event.
 func (l *live) create(ctx context.Context) (existing *Call, err error) {
@@ -170,6 +191,7 @@ func (l *live) close() {
 // run is the life of a call from its first input to its terminal state.
 func (l *live) run() {
 	defer l.svc.dismiss(l)
+	l.enter()
 	l.writer.start()
 	for !l.life.State.Terminal() {
 		select {

@@ -32,7 +32,7 @@ func (l *live) serveAgent() {
 // serve begins the turn of the call's agent, once that of the one before it is
 // over or its grace has passed. The caller holds mu.
 func (l *live) serve(before *agentTurn) {
-	ctx, cancel := context.WithCancelCause(l.ctx)
+	ctx, cancel := context.WithCancelCause(l.context())
 	t := &agentTurn{agent: l.agent, cancel: cancel, done: make(chan struct{})}
 	l.turn = t
 	session := l.session
