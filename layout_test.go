@@ -45,6 +45,7 @@ var rooms = map[string]struct {
 	"call":                         {[]string{"audio", "telephony", "stream", "routing", "recording", "transcript"}, []string{"github.com/cenkalti/backoff"}, "where all of it meets; no carrier, no SDK"},
 	"call/calltest":                {[]string{"audio", "call", "telephony", "telephony/sim", "telephony/twilio", "telephony/plivo", "internal/memnet"}, []string{"github.com/google/go-cmp"}, "telephone networks for tests, one for each carrier's adapter"},
 	"call/callhttp":                {[]string{"call", "call/campaign", "call/queue", "call/schedule", "recording", "routing", "stream", "telephony", "transcript"}, []string{"github.com/danielgtaylor/huma"}, "the REST API over a service"},
+	"call/callotel":                {[]string{"call", "internal/guard", "transcript"}, []string{"go.opentelemetry.io/otel"}, "traces and metrics, by OpenTelemetry's API and no SDK"},
 	"call/campaign":                {[]string{"call", "routing", "telephony", "telephony/numbering"}, nil, "calls to many numbers, by the clocks of the places where they ring"},
 	"call/campaign/campaigntest":   {[]string{"call", "call/campaign", "routing", "telephony"}, []string{"github.com/google/go-cmp"}, "judges stores of campaigns"},
 	"call/campaign/sqlstore":       {[]string{"call/campaign", "internal/sqldb"}, nil, "campaigns in a database"},
