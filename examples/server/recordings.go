@@ -155,27 +155,3 @@ func (r *recordings) handle(mux *http.ServeMux) {
 		mux.Handle("/spool/", http.StripPrefix("/spool", r.spool))
 	}
 }
-
-// metrics writes how the spool stands, if there is one.
-func (r *recordings) metrics(gauge, counter func(name, help string, value int64)) {
-	if r.spool == nil {
-		return
-	}
-	st := r.spool.Stats()
-	since := func(t time.Time) int64 {
-		if t.IsZero() {
-			return 0
-		}
-		return int64(time.Since(t).Seconds())
-	}
-	gauge("switchboard_recordings_pending", "Recordings that are not in the bucket yet.", int64(st.Pending))
-	gauge("switchboard_recordings_pending_bytes", "Their size.", st.PendingBytes)
-	gauge("switchboard_recordings_pending_oldest_seconds", "How long the first of them has waited.", since(st.Oldest))
-	gauge("switchboard_recordings_conflicts", "Those whose key is taken in the bucket.", int64(st.Conflicts))
-	gauge("switchboard_recordings_removing", "Recordings that were erased and may be left in the bucket.", int64(st.Removing))
-	gauge("switchboard_recordings_down_seconds", "How long the bucket has not been reached; 0 if it is.", since(st.DownSince))
-	counter("switchboard_recordings_uploaded_total", "Recordings brought to the bucket.", st.Uploaded)
-	counter("switchboard_recordings_uploaded_bytes_total", "Their size.", st.UploadedBytes)
-	counter("switchboard_recordings_upload_failures_total", "Attempts that failed.", st.Failed)
-	counter("switchboard_recordings_refused_total", "Calls not recorded because the disk was nearly full.", st.Refused)
-}

@@ -36,6 +36,7 @@ type server struct {
 	http       *http.Server
 	svc        *call.Service
 	api        *callhttp.API
+	metrics    *metrics
 	recordings recordings
 	carrier    *sim.Carrier // nil if it is not among the providers
 	desk       *queue.Desk  // nil if there are no queues
@@ -72,6 +73,9 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 	}
 	prefix := strings.TrimSuffix(base.Path, "/")
 
+	if s.metrics, err = newMetrics(); err != nil {
+		return nil, err
+	}
 	store, err := s.openStore()
 	if err != nil {
 		return nil, err
@@ -116,6 +120,7 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 		MaxDuration:          cfg.maxDuration,
 		Silence:              cfg.silence,
 		AllowInsecureStreams: cfg.insecureStream,
+		CallContext:          s.metrics.telemetry.CallContext,
 		Logger:               log,
 	})
 	if err != nil {
@@ -124,6 +129,7 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 	if err := s.openDialers(); err != nil {
 		return nil, err
 	}
+	s.metrics.svc, s.metrics.spool, s.metrics.desk, s.metrics.campaigns = s.svc, s.recordings.spool, s.desk, s.dialers.campaigns
 	s.api, err = callhttp.New(callhttp.Config{
 		Service:   s.svc,
 		Campaigns: s.dialers.campaigns,
@@ -272,19 +278,36 @@ func (s *server) routes() http.Handler {
 	mux.Handle("/replica/", s.svc.Handler())
 	mux.Handle("/ws/", s.svc.Handler())
 	s.recordings.handle(mux)
-	mux.Handle("GET /metrics", metrics(s.svc, &s.recordings, s.desk))
+	mux.Handle("GET /metrics", s.metrics.handler())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if s.svc.Draining() {
-			http.Error(w, "draining", http.StatusServiceUnavailable)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.ready(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ready")
 	})
 	mux.Handle("/", page())
 	return bodyDeadline(mux)
+}
+
+// readyTime is how long the store may take to show that it is there.
+const readyTime = 2 * time.Second
+
+// ready says why this server should get no calls at present.
+func (s *server) ready(ctx context.Context) error {
+	if s.svc.Draining() {
+		return errors.New("draining")
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	if _, err := s.svc.Call(ctx, "none"); !errors.Is(err, call.ErrNotFound) {
+		s.log.Warn("not ready", "err", err)
+		return errors.New("the store does not answer")
+	}
+	return nil
 }
 
 // withPrefix serves h with a prefix before its paths and without it, since a
@@ -333,6 +356,7 @@ func (s *server) serve(ctx context.Context) error {
 	others.Go(func() { s.dialers.run(calling) })
 	others.Go(func() { s.giveCallers(serving) })
 	others.Go(func() { s.eraseExpired(serving) })
+	others.Go(func() { s.metrics.telemetry.Watch(serving, s.svc) })
 	defer others.Wait()
 	defer stop()
 	defer end()
