@@ -23,29 +23,29 @@ type witness struct {
 	seen map[string]any
 }
 
-func (w *witness) note(what string, ctx context.Context) {
+func (w *witness) note(ctx context.Context, what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seen[what] = ctx.Value(ofCall{})
 }
 
 func (w *witness) Dial(ctx context.Context, req *telephony.DialRequest) (string, error) {
-	w.note("dial", ctx)
+	w.note(ctx, "dial")
 	return w.Provider.Dial(ctx, req)
 }
 
 func (w *witness) Hangup(ctx context.Context, id string) error {
-	w.note("hangup", ctx)
+	w.note(ctx, "hangup")
 	return w.Provider.Hangup(ctx, id)
 }
 
 func (w *witness) Record(ctx context.Context, _ recording.Info) (recording.Sink, error) {
-	w.note("record", ctx)
+	w.note(ctx, "record")
 	return nil, errors.New("there is no room")
 }
 
 func (w *witness) Update(ctx context.Context, c *call.Call, events []call.Event) error {
-	w.note("store", ctx)
+	w.note(ctx, "store")
 	return w.Store.Update(ctx, c, events)
 }
 
@@ -54,7 +54,7 @@ func TestContextOfACall(t *testing.T) {
 		w := &witness{Store: call.NewMemoryStore(), seen: make(map[string]any)}
 		var cause error
 		agent := call.AgentFunc(func(ctx context.Context, _ *call.Session) error {
-			w.note("agent", ctx)
+			w.note(ctx, "agent")
 			<-ctx.Done()
 			cause = context.Cause(ctx)
 			return nil

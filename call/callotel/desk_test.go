@@ -152,7 +152,7 @@ func text(attributes []attribute.KeyValue) string {
 		switch a.Key {
 		case "switchboard.call.id", "server.address", "server.port":
 		default:
-			words = append(words, fmt.Sprintf("%s=%s", strings.TrimPrefix(string(a.Key), "switchboard."), a.Value.Emit()))
+			words = append(words, fmt.Sprintf("%s=%s", strings.TrimPrefix(string(a.Key), "switchboard."), a.Value.String()))
 		}
 	}
 	slices.Sort(words)

@@ -141,7 +141,7 @@ func (s *callSpan) apply(e call.Event, store source) {
 		s.tell(e, keyFailed.Bool(e.Detail != ""))
 	case call.EventInterruption, call.EventHold, call.EventConsent, call.EventPause, call.EventMove,
 		call.EventAnsweredBy, call.EventMachine, call.EventFailover, call.EventAgentChange,
-		call.EventTranscription, call.EventCleanup:
+		call.EventTranscription, call.EventListen, call.EventCleanup:
 		s.tell(e, attribute.String("switchboard."+string(e.Type), e.Name)) // one of few words
 	}
 }

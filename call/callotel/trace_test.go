@@ -134,7 +134,7 @@ func TestNothingPersonalIsTold(t *testing.T) {
 		}
 		for _, s := range d.spans.GetSpans() {
 			for _, a := range s.Attributes {
-				told += a.Value.Emit() + "\n"
+				told += a.Value.String() + "\n"
 			}
 		}
 		for what, s := range map[string]string{

@@ -58,8 +58,8 @@ func TestEventsThatAreLostLeaveNoSpanOpen(t *testing.T) {
 		n := calltest.NewNetwork(t)
 		d := newDesk(t, n, nil, agent, nil, sdktrace.WithSpanProcessor(clog)).watchNow()
 		c := d.wait(d.place(callee).ID)
-		if !clog.blocked.Load() || d.Stats().EventsDropped == 0 {
-			t.Fatalf("blocked: %v, lost: %d: the test does not test", clog.blocked.Load(), d.Stats().EventsDropped)
+		if st := d.Stats(); !clog.blocked.Load() || st.EventsDropped == 0 || st.EventsUnsaved != 0 {
+			t.Fatalf("blocked: %v, lost: %d, not stored: %d: the test does not test", clog.blocked.Load(), st.EventsDropped, st.EventsUnsaved)
 		}
 		close(clog.free)
 		time.Sleep(time.Minute)
@@ -107,7 +107,7 @@ func TestSpansEndWithWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		agent := func(ctx context.Context, s *call.Session) error { <-ctx.Done(); return nil }
 		n := calltest.NewNetwork(t)
-		d := newDesk(t, n, nil, agent, nil).watchNow()
+		d := newDesk(t, n, nil, agent, func(c *call.Config) { c.MaxDuration = 10 * second }).watchNow()
 		c := d.place(callee)
 		time.Sleep(5 * second)
 		d.stop()
@@ -165,7 +165,7 @@ func TestCallsOfOtherReplicasAreNotDoubled(t *testing.T) {
 		one, cut := replica("one.test", n.Machine())
 		other, _ := replica("other.test", n.Machine())
 		n.Phone(callee).Behave(sim.Behavior{Talk: func(t *sim.Talk) {
-			t.Listen(2 * time.Minute)
+			t.Listen(time.Minute)
 			_ = t.Press("1") // by then it is noticed that the other one has the call
 		}})
 
@@ -187,7 +187,7 @@ func TestCallsOfOtherReplicasAreNotDoubled(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		cut.cut.Store(true)
 		other.wait(second.ID)
-		time.Sleep(3 * time.Minute)
+		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if one.Stats().Fenced != 1 || other.Stats().TakenOver != 1 {
 			t.Fatalf("%d fenced, %d taken over: the test does not test", one.Stats().Fenced, other.Stats().TakenOver)
