@@ -17,7 +17,8 @@
 //   - [github.com/switchboard-voice/switchboard/call]: the living room, where
 //     sound, numbers, agents and time meet. A host imports this one first.
 //   - call/sqlstore keeps records in a database, call/callhttp serves the REST
-//     API, call/calltest tests agents and plugs without a telephone.
+//     API, call/callotel traces and counts, call/calltest tests agents and plugs
+//     without a telephone.
 //
 // Start with examples/quickstart, or run the sample server:
 //
