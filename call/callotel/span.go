@@ -39,6 +39,7 @@ type callSpan struct {
 	last      int64      // Seq of the newest event that was taken
 	clock     time.Time  // the zero of the media clock, or a little later; zero before there is sound
 	missed    bool       // the end has begun, and was not heard of at the last look
+	at        time.Time  // the last state, if its record was not to be had yet
 	ended     bool
 }
 
@@ -101,14 +102,17 @@ func (s *callSpan) catchUp(store source) {
 	case errors.Is(err, call.ErrNotFound): // it was erased
 		s.leave(time.Now())
 	case err == nil && c.State.Terminal():
-		s.finish(c, c.EndedAt)
+		if s.at.IsZero() {
+			s.at = c.EndedAt
+		}
+		s.finish(c, s.at)
 	}
 }
 
 // look is catchUp, if events were lost, or if the call should be over.
 func (s *callSpan) look(store source, lost bool) {
 	ending := s.begun.Err() != nil
-	if lost || ending && s.missed {
+	if lost || ending && s.missed || !s.at.IsZero() {
 		s.catchUp(store)
 	}
 	s.missed = ending
@@ -167,13 +171,13 @@ func (s *callSpan) turn(e call.Event) {
 	turn.End(trace.WithTimestamp(s.clock.Add(said.End)))
 }
 
-// over takes the call's last state.
+// over takes the call's last state. Its record may not have that yet: another
+// replica has the call, and this one has not noticed; or it is not stored yet.
 func (s *callSpan) over(e call.Event, store source) {
 	c, err := store.svc.Call(store.ctx, s.call.ID)
-	if err != nil { // erased, or the store is away: what we know is counted
-		c = s.call.Clone()
-		c.State, c.Cause = e.State, e.Cause
-		c.AnsweredAt = time.Time{}
+	if err != nil || !c.State.Terminal() {
+		s.at = e.At // look asks again
+		return
 	}
 	s.finish(c, e.At)
 }

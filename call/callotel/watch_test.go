@@ -48,10 +48,15 @@ func (c *clogged) ForceFlush(context.Context) error { return nil }
 func TestEventsThatAreLostLeaveNoSpanOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clog := &clogged{name: "active", free: make(chan struct{})}
+		free := sync.OnceFunc(func() { close(clog.free) })
+		defer free()
 		agent := func(_ context.Context, s *call.Session) error {
 			time.Sleep(second) // until there is sound
-			for range 5000 {   // more than wait for Watch
-				s.Log("busy", nil)
+			for range 10 {     // more than wait for Watch
+				for range 500 {
+					s.Log("busy", nil)
+				}
+				time.Sleep(second / 10) // until they are stored
 			}
 			return nil
 		}
@@ -61,7 +66,7 @@ func TestEventsThatAreLostLeaveNoSpanOpen(t *testing.T) {
 		if st := d.Stats(); !clog.blocked.Load() || st.EventsDropped == 0 || st.EventsUnsaved != 0 {
 			t.Fatalf("blocked: %v, lost: %d, not stored: %d: the test does not test", clog.blocked.Load(), st.EventsDropped, st.EventsUnsaved)
 		}
-		close(clog.free)
+		free()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if clog.open != 0 {
