@@ -28,7 +28,8 @@ type Interruption struct {
 	// Words is asked about the caller's words as soon as there are any, interim
 	// ones too, on calls that are transcribed: true cuts the agent off at once,
 	// false lets it go on however long the caller makes that sound. Nil: it goes
-	// on through a Backchannel. It is called by whoever has the words, at times
+	// on through a Backchannel. It is not asked about words of before the agent
+	// began, which it may be answering. It is called by whoever has the words, at times
 	// by several goroutines at once, and must not block.
 	Words func(text string) bool
 }

@@ -93,9 +93,11 @@ func (s *Session) hear(seg transcript.Segment) {
 	s.notes.hear(seg)
 }
 
-// understood lets words of the caller's interrupt the agent.
+// understood lets words of the caller's interrupt the agent, unless it is just
+// answering them: recognisers tell late what was said before.
 func (s *Session) understood(seg transcript.Segment) {
-	if seg.Speaker == transcript.Customer && !seg.Gap {
+	before := seg.End > 0 && seg.End < s.player.talkingSince()
+	if seg.Speaker == transcript.Customer && !seg.Gap && !before {
 		s.media.heardWords(seg.Text)
 	}
 }

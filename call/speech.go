@@ -137,14 +137,15 @@ const backgroundFade = 80 * time.Millisecond
 type player struct {
 	session *Session
 
-	mu      sync.Mutex // guards what follows
-	queue   []*Speech  // not begun
-	pending []*Speech  // begun and not settled, in order
-	playing *Speech    // in the hands of the goroutine
-	running bool       // there is a goroutine
-	cleared int64      // how much had been written when the stream was last cleared
-	holding *Speech    // the caller is on hold, and hears this
-	away    bool       // there is no stream at present
+	mu      sync.Mutex    // guards what follows
+	queue   []*Speech     // not begun
+	pending []*Speech     // begun and not settled, in order
+	playing *Speech       // in the hands of the goroutine
+	running bool          // there is a goroutine
+	cleared int64         // how much had been written when the stream was last cleared
+	since   time.Duration // media time at which what is pending began to be heard
+	holding *Speech       // the caller is on hold, and hears this
+	away    bool          // there is no stream at present
 	ended   bool
 	changed chan struct{} // closed when one of the last three changes
 }
@@ -285,7 +286,21 @@ func (q *player) begin(p *Speech) *Speech {
 	p.begun = true
 	p.start = pos.Written
 	p.at = q.session.Now() + q.unheard(pos)
+	if len(q.pending) == 1 {
+		q.since = p.at
+	}
 	return p
+}
+
+// talkingSince is when what the caller hears began, utterances that follow each
+// other taken together; 0 if there is nothing to hear.
+func (q *player) talkingSince() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pending) == 0 {
+		return 0
+	}
+	return q.since
 }
 
 // unheard is how much sound waits to be heard: what was cleared does not. The
