@@ -1,0 +1,347 @@
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/transcript"
+)
+
+const (
+	// openTimeout is how long the model may take to be ready.
+	openTimeout = 10 * time.Second
+	// writeTimeout is how long it may take nothing: the session keeps five seconds
+	// of the caller's sound meanwhile.
+	writeTimeout = 4 * time.Second
+	// pingEvery and deadAfter find a connection that is dead.
+	pingEvery = 5 * time.Second
+	deadAfter = 15 * time.Second
+
+	maxMessage = 4 << 20
+	// maxBad is how many messages in a row may be of no sense.
+	maxBad = 20
+	// maxTurns is how many turns of the caller's may wait for their words.
+	maxTurns = 64
+)
+
+// errRefused tells that it makes no sense to ask again.
+var errRefused = errors.New("refused")
+
+// bridge is the agent at work on one call. The goroutine of Serve has it.
+type bridge struct {
+	agent   *Agent
+	session *call.Session
+	ctx     context.Context
+
+	link     *link
+	failures int  // in a row
+	greeted  bool // a session was opened
+
+	work     sync.WaitGroup // replies that are being heard, and functions
+	sounding atomic.Int32   // replies that are not heard to their end
+	goodbye  chan struct{}
+	once     sync.Once // closes goodbye
+}
+
+// close ends the link and waits for all that the bridge has begun.
+func (b *bridge) close() {
+	if b.link != nil {
+		b.link.close()
+	}
+	b.work.Wait()
+}
+
+// link is one connection to the model, and its session there.
+type link struct {
+	bridge *bridge
+	ws     *websocket.Conn
+	since  time.Time
+
+	// Of the goroutine of Serve.
+	heard int // samples sent
+	sound []byte
+
+	began  atomic.Int64 // when the model's clock began, on that of the call
+	active atomic.Value // the id of the response that is being made, or ""
+
+	writing sync.Mutex
+	pinged  time.Time // guarded by writing
+
+	// Of the goroutine that reads.
+	replies map[string]*reply
+	turns   map[string]turn
+
+	ended chan struct{}
+	err   error // why; valid when ended is closed
+}
+
+// turn is something that the caller has said.
+type turn struct{ from, to time.Duration }
+
+// url is where to connect.
+func (a *Agent) url() (string, error) {
+	base := a.BaseURL
+	if base == "" {
+		base = "https://api.openai.com/v1"
+	}
+	u, err := url.Parse(base)
+	switch {
+	case err != nil || u.Host == "":
+		return "", errors.New("realtime: BaseURL is not a URL")
+	case u.Scheme == "https":
+		u.Scheme = "wss"
+	case u.Scheme == "http" && onThisMachine(u.Hostname()):
+		u.Scheme = "ws"
+	default:
+		return "", errors.New("realtime: BaseURL is without TLS, or not one of https")
+	}
+	u = u.JoinPath("realtime")
+	u.RawQuery = url.Values{"model": {a.model()}}.Encode()
+	return u.String(), nil
+}
+
+func onThisMachine(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// dial connects and opens a session. It returns errRefused if that will not work
+// another time either.
+func (b *bridge) dial() (*link, error) {
+	address, err := b.agent.url()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRefused, err)
+	}
+	dialer := b.agent.Dialer
+	if dialer == nil {
+		dialer = &websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: openTimeout}
+	}
+	header := http.Header{}
+	if b.agent.Key != "" {
+		header.Set("Authorization", "Bearer "+string(b.agent.Key))
+	}
+	ws, resp, err := dialer.DialContext(b.ctx, address, header)
+	switch {
+	case err == nil:
+	case resp != nil && resp.StatusCode/100 == 4 && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusRequestTimeout:
+		return nil, fmt.Errorf("%w: %s", errRefused, resp.Status)
+	default:
+		return nil, err
+	}
+	l := &link{
+		bridge: b, ws: ws, since: time.Now(), pinged: time.Now(),
+		replies: make(map[string]*reply), turns: make(map[string]turn), ended: make(chan struct{}),
+	}
+	l.active.Store("")
+	hangUp := context.AfterFunc(b.ctx, func() { _ = ws.Close() })
+	defer hangUp()
+	if err := l.open(); err != nil {
+		_ = ws.Close()
+		return nil, err
+	}
+	go l.read()
+	if err := l.begin(); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// open says what the session is to be, and waits until it is. Before that the
+// model would speak another format.
+func (l *link) open() error {
+	l.ws.SetReadLimit(maxMessage)
+	if err := l.ws.SetReadDeadline(time.Now().Add(openTimeout)); err != nil {
+		return err
+	}
+	b := l.bridge
+	if err := l.send(b.agent.sessionUpdate()); err != nil {
+		return err
+	}
+	for {
+		_, data, err := l.ws.ReadMessage()
+		if err != nil {
+			return err
+		}
+		var e event
+		if err := json.Unmarshal(data, &e); err != nil {
+			return err
+		}
+		switch e.Type {
+		case "error":
+			return fmt.Errorf("%w: %s", errRefused, e.Error)
+		case "session.updated":
+			l.ws.SetPongHandler(func(string) error { return l.alive() })
+			return l.alive()
+		}
+	}
+}
+
+// begin has the model greet the caller, or tells it what has been said before.
+func (l *link) begin() error {
+	b := l.bridge
+	if !b.greeted {
+		b.greeted = true
+		if b.agent.Greeting == "" {
+			return nil
+		}
+		return l.send(respond(b.agent.Greeting))
+	}
+	said := b.session.Call().Transcript
+	for _, s := range said {
+		if s.Text == "" {
+			continue
+		}
+		if err := l.send(remember(s.Speaker == transcript.Agent, s.Text)); err != nil {
+			return err
+		}
+	}
+	if n := len(said); n > 0 && said[n-1].Speaker == transcript.Customer {
+		return l.send(respond(""))
+	}
+	return nil
+}
+
+func (l *link) alive() error { return l.ws.SetReadDeadline(time.Now().Add(deadAfter)) }
+
+// send sends a message. An error breaks the link.
+func (l *link) send(message any) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	now := time.Now()
+	if err := l.ws.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
+		return err
+	}
+	if now.Sub(l.pinged) >= pingEvery {
+		l.pinged = now
+		if err := l.ws.WriteControl(websocket.PingMessage, nil, now.Add(writeTimeout)); err != nil {
+			return err
+		}
+	}
+	return l.ws.WriteJSON(message)
+}
+
+// close ends the link and waits until it has.
+func (l *link) close() {
+	end := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	_ = l.ws.WriteControl(websocket.CloseMessage, end, time.Now().Add(time.Second))
+	_ = l.ws.Close()
+	<-l.ended
+}
+
+// read takes what the model says until the link breaks.
+func (l *link) read() {
+	defer close(l.ended)
+	for bad := 0; bad <= maxBad; {
+		_, data, err := l.ws.ReadMessage()
+		if err == nil {
+			err = l.alive()
+		}
+		if err != nil {
+			l.over(err)
+			return
+		}
+		var e event
+		if json.Unmarshal(data, &e) != nil {
+			bad++
+			continue
+		}
+		bad = 0
+		l.take(&e)
+	}
+	l.over(errors.New("too many messages of no sense"))
+}
+
+// over ends what was being said: no more of it comes.
+func (l *link) over(err error) {
+	l.err = err
+	for id := range l.replies {
+		l.finish(id)
+	}
+	_ = l.ws.Close()
+}
+
+// take does what an event calls for.
+func (l *link) take(e *event) {
+	s := l.bridge.session
+	switch e.Type {
+	case "input_audio_buffer.speech_started":
+		if len(l.turns) < maxTurns {
+			l.turns[e.ItemID] = turn{from: l.at(e.AudioStart), to: l.at(e.AudioStart)}
+		}
+		if l.bridge.sounding.Load() > 0 {
+			s.Clear()
+		}
+	case "input_audio_buffer.speech_stopped":
+		if t, ok := l.turns[e.ItemID]; ok {
+			t.to = l.at(e.AudioEnd)
+			l.turns[e.ItemID] = t
+		}
+	case "conversation.item.input_audio_transcription.completed":
+		if t, ok := l.turns[e.ItemID]; ok && e.Transcript != "" {
+			s.AddSegment(transcript.Segment{
+				ID: e.ItemID, Speaker: transcript.Customer, Text: e.Transcript,
+				At: t.from, End: t.to, Confidence: 1, Final: true,
+			})
+		}
+		delete(l.turns, e.ItemID)
+	case "conversation.item.input_audio_transcription.failed":
+		delete(l.turns, e.ItemID)
+	case "response.created":
+		l.active.Store(e.Response.ID)
+	case "response.output_audio.delta":
+		l.reply(e).hear(e.Delta)
+	case "response.output_audio_transcript.delta":
+		l.reply(e).read(e.Delta)
+	case "response.output_audio.done":
+		l.reply(e).end()
+	case "response.done":
+		l.active.Store("")
+		for id, r := range l.replies {
+			if r.response == e.Response.ID {
+				l.finish(id)
+			}
+		}
+		l.perform(e.Response.Output)
+	case "error":
+		if e.Error.Code != "response_cancel_not_active" { // it was just done
+			s.Log("realtime", map[string]string{"error": short(e.Error.String())})
+		}
+	}
+}
+
+// at is when something was, on the clock of the call.
+func (l *link) at(ms int64) time.Duration {
+	return time.Duration(l.began.Load()) + time.Duration(ms)*time.Millisecond
+}
+
+// cut tells the model that the caller has heard so much of a reply.
+func (l *link) cut(r *reply, heard time.Duration) {
+	if l.active.Load() == r.response {
+		_ = l.send(cancel{Type: "response.cancel", ResponseID: r.response}) // who reads finds out
+	}
+	_ = l.send(truncate{
+		Type: "conversation.item.truncate", ItemID: r.id,
+		ContentIndex: r.content, AudioEnd: heard.Milliseconds(),
+	})
+}
+
+// short is a text that fits into a log.
+func short(text string) string {
+	const most = 200
+	if len(text) > most {
+		return text[:most]
+	}
+	return text
+}
