@@ -48,8 +48,8 @@ type numberRule struct {
 	Closed string           `json:"closed"`
 }
 
-// agentNames are those that this server has.
-var agentNames = []string{"receptionist", "echo"}
+// agentNames are those that this server can have.
+var agentNames = []string{"receptionist", "echo", "realtime"}
 
 func checkAgent(name string) error {
 	if !slices.Contains(agentNames, name) {

@@ -91,10 +91,7 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	agents, err := s.openQueues(call.Agents{
-		"receptionist": receptionist{transferTo: cfg.transferTo},
-		"echo":         call.Echo,
-	})
+	agents, err := s.openQueues(s.agents())
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/switchboard-voice/switchboard/call"
+	"github.com/switchboard-voice/switchboard/examples/realtime"
 	"github.com/switchboard-voice/switchboard/recording/s3store"
 	"github.com/switchboard-voice/switchboard/telephony"
 	"github.com/switchboard-voice/switchboard/telephony/plivo"
@@ -138,15 +139,12 @@ var generalTable = []setting{
 		return nil
 	}},
 	{"RECORDING_URL", "file:" + standardRecordings, "where recordings are kept: file:DIRECTORY, or s3://BUCKET/PREFIX?region=R&endpoint=URL with keys where the AWS SDK finds them; also path_style, public_endpoint, sse, kms_key, spool=DIRECTORY, local=DIRECTORY", setRecordings},
-	{"DEFAULT_AGENT", "receptionist", "who answers: receptionist or echo", func(s *settings, v string) error {
+	{"DEFAULT_AGENT", "receptionist", "who answers: receptionist, echo, or realtime, a model of OpenAI's, which needs OPENAI_API_KEY", func(s *settings, v string) error {
 		s.defaultAgent = v
-		switch v {
-		case "receptionist", "echo":
-			return nil
-		case "realtime":
-			return notInThisBuild(v)
+		if !slices.Contains(agentNames, v) {
+			return fmt.Errorf("%q is not receptionist, echo or realtime", v)
 		}
-		return fmt.Errorf("%q is not receptionist or echo", v)
+		return nil
 	}},
 	{"ROUTES", "", "a JSON file of who answers which caller, number and hour, as routes.example.json; DEFAULT_AGENT answers the rest", func(s *settings, v string) (err error) {
 		s.routes, err = readRoutes(v)
@@ -219,10 +217,6 @@ var generalTable = []setting{
 	}},
 }
 
-func notInThisBuild(value string) error {
-	return fmt.Errorf("%q is not available in this build", value)
-}
-
 // parseSettings reads the settings: a flag wins over the environment, and that
 // over the default. The error is one line; it repeats no secret. For -h it is
 // flag.ErrHelp.
@@ -275,6 +269,11 @@ func (s *settings) check() error {
 	}
 	if err := s.transcription.check(); err != nil {
 		return fmt.Errorf("TRANSCRIBER: %w", err)
+	}
+	if s.asksRealtime() {
+		if err := errors.Join(s.transcription.openaiSet(), (&realtime.Agent{BaseURL: s.transcription.openai.BaseURL}).Validate()); err != nil {
+			return fmt.Errorf("%s, which the agent realtime needs", strings.ReplaceAll(err.Error(), "\n", "; "))
+		}
 	}
 	if (s.cluster.Address == "") != (s.cluster.Secret == "") {
 		return errors.New("CLUSTER_ADDRESS, CLUSTER_SECRET: one needs the other")

@@ -69,10 +69,18 @@ func (t *transcription) check() error {
 			if err := t.openai.Validate(); err != nil {
 				return err
 			}
-			if t.openai.Key == "" && t.openai.BaseURL == "https://api.openai.com/v1" {
-				return errors.New("OPENAI_API_KEY is not set")
+			if err := t.openaiSet(); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// openaiSet tells whether what needs OpenAI's API, or one like it, can have it.
+func (t *transcription) openaiSet() error {
+	if t.openai.Key == "" && t.openai.BaseURL == "https://api.openai.com/v1" {
+		return errors.New("OPENAI_API_KEY is not set")
 	}
 	return nil
 }
