@@ -9,7 +9,8 @@ import (
 
 // NewSamples returns a Reader that plays pcm once. It reads from pcm itself,
 // which must not change meanwhile. A rate that is not positive stands for
-// 8000, as in every source of this file.
+// 8000, as in every source of this file. A method Len tells how many samples are
+// left, as that of what Silence and Loop return does.
 func NewSamples(pcm []int16, rate int) Reader { return Loop(pcm, rate, 1) }
 
 // Loop returns a Reader that plays pcm the given number of times, or for ever
@@ -29,6 +30,9 @@ type loop struct {
 }
 
 func (l *loop) Rate() int { return l.rate }
+
+// Len is how many samples are left, 0 if there is no end to them.
+func (l *loop) Len() int { return max(0, l.times*len(l.pcm)-l.at) }
 
 func (l *loop) ReadPCM(p []int16) (int, error) {
 	read := 0
@@ -61,6 +65,9 @@ type silence struct {
 }
 
 func (s *silence) Rate() int { return s.rate }
+
+// Len is how many samples are left.
+func (s *silence) Len() int { return s.left }
 
 func (s *silence) ReadPCM(p []int16) (int, error) {
 	n := min(len(p), s.left)

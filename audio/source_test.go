@@ -280,3 +280,29 @@ func (endless) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
 }
+
+func TestSourcesTellHowMuchIsLeft(t *testing.T) {
+	pcm := make([]int16, 100)
+	for _, tt := range []struct {
+		name         string
+		r            Reader
+		before, left int // before and after 30 samples
+	}{
+		{"samples", NewSamples(pcm, 8000), 100, 70},
+		{"three times", Loop(pcm, 8000, 3), 300, 270},
+		{"for ever", Loop(pcm, 8000, 0), 0, 0},
+		{"nothing", NewSamples(nil, 8000), 0, 0},
+		{"silence", Silence(10*time.Millisecond, 8000), 80, 50},
+	} {
+		length := tt.r.(interface{ Len() int })
+		if n := length.Len(); n != tt.before {
+			t.Errorf("%s: %d samples, want %d", tt.name, n, tt.before)
+		}
+		if _, err := tt.r.ReadPCM(make([]int16, 30)); err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		if n := length.Len(); n != tt.left {
+			t.Errorf("%s: %d samples are left, want %d", tt.name, n, tt.left)
+		}
+	}
+}
