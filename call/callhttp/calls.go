@@ -35,6 +35,7 @@ func (a *API) registerCalls(api huma.API) {
 		http.MethodPost, "/api/calls/{id}/disconnect", "disconnect-call", "End a call", http.StatusAccepted,
 		[]Problem{callNotFound},
 	}, a.disconnect)
+	mayBeSo(api, "/api/calls/{id}/disconnect")
 	register(api, route{
 		http.MethodDelete, "/api/calls/{id}", "erase-call", "Erase a call that is over: record, recording and transcript", http.StatusNoContent,
 		[]Problem{callNotFound, callLive, unsupported},
@@ -203,7 +204,7 @@ func (a *API) location(id string) string { return a.cfg.Prefix + "/api/calls/" +
 type listInput struct {
 	Limit     int       `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	Cursor    string    `query:"cursor" maxLength:"512" doc:"next_cursor of the page before."`
-	Status    []string  `query:"status" doc:"Any of these, with commas between." enum:"initiated,connecting,connected,active,ending,completed,failed,busy,no_answer,canceled"`
+	Status    []string  `query:"status" nullable:"false" doc:"Any of these, with commas between." enum:"initiated,connecting,connected,active,ending,completed,failed,busy,no_answer,canceled"`
 	AgentID   string    `query:"agent_id" maxLength:"255"`
 	Direction string    `query:"direction" enum:"outbound,inbound"`
 	Since     time.Time `query:"since" doc:"Created then or later."`

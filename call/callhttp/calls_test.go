@@ -254,7 +254,7 @@ func TestAnotherTenantsCallDoesNotExist(t *testing.T) {
 		if list := decode[struct{ Calls []Summary }](t, b.ask("other", "GET", "/api/calls", ""), 200); len(list.Calls) != 0 {
 			t.Errorf("the list of another tenant has %v", list.Calls)
 		}
-		if list := decode[struct{ Campaigns []campaignSummary }](t, b.ask("other", "GET", "/api/campaigns", ""), 200); len(list.Campaigns) != 0 {
+		if list := decode[struct{ Campaigns []CampaignSummary }](t, b.ask("other", "GET", "/api/campaigns", ""), 200); len(list.Campaigns) != 0 {
 			t.Errorf("the list of another tenant has %v", list.Campaigns)
 		}
 		if _, err := b.svc.Call(t.Context(), "call_1"); err != nil {

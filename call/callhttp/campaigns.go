@@ -232,12 +232,12 @@ func (a *API) campaign(ctx context.Context, spec campaign.Spec, key string) (c *
 type listCampaignsInput struct {
 	Limit  int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	Cursor string   `query:"cursor" maxLength:"100" doc:"next_cursor of the page before."`
-	Status []string `query:"status" doc:"Any of these, with commas between." enum:"paused,running,done,stopped"`
+	Status []string `query:"status" nullable:"false" doc:"Any of these, with commas between." enum:"paused,running,done,stopped"`
 }
 
 type listCampaignsOutput struct {
 	Body struct {
-		Campaigns  []campaignSummary `json:"campaigns"`
+		Campaigns  []CampaignSummary `json:"campaigns"`
 		NextCursor *string           `json:"next_cursor" doc:"Where the list goes on; null at its end."`
 	} `nameHint:"CampaignList"`
 }
@@ -253,7 +253,7 @@ func (a *API) listCampaigns(ctx context.Context, in *listCampaignsInput) (*listC
 		return nil, a.campaignProblem(ctx, err)
 	}
 	out := &listCampaignsOutput{}
-	out.Body.Campaigns = []campaignSummary{}
+	out.Body.Campaigns = []CampaignSummary{}
 	for _, c := range list {
 		out.Body.Campaigns = append(out.Body.Campaigns, summarizeCampaign(c))
 	}
@@ -398,7 +398,8 @@ func (d deadlineWriter) Write(p []byte) (int, error) {
 	return d.Writer.Write(p)
 }
 
-type campaignSummary struct {
+// CampaignSummary is a campaign as it stands in a list.
+type CampaignSummary struct {
 	CampaignID string    `json:"campaign_id"`
 	AgentID    string    `json:"agent_id"`
 	FromPhone  string    `json:"from_phone"`
@@ -412,8 +413,8 @@ type campaignSummary struct {
 	MaxAttempts    int     `json:"max_attempts"`
 }
 
-func summarizeCampaign(c *campaign.Campaign) campaignSummary {
-	return campaignSummary{
+func summarizeCampaign(c *campaign.Campaign) CampaignSummary {
+	return CampaignSummary{
 		CampaignID: c.ID, AgentID: c.Request.AgentID, FromPhone: string(c.Request.From),
 		Status: string(c.State), Reason: c.Reason, CreatedAt: c.CreatedAt.UTC(),
 		Hours: c.Hours.String(), CallsPerSecond: c.CallsPerSecond, Concurrency: c.Concurrency, MaxAttempts: c.MaxAttempts,
@@ -421,7 +422,7 @@ func summarizeCampaign(c *campaign.Campaign) campaignSummary {
 }
 
 type campaignView struct {
-	campaignSummary
+	CampaignSummary
 	Progress campaignProgress `json:"progress"`
 }
 

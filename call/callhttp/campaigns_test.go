@@ -57,7 +57,7 @@ func TestCampaignFromCreationToErasure(t *testing.T) {
 		if more.Added != 1 {
 			t.Errorf("%d were added", more.Added)
 		}
-		list := decode[struct{ Campaigns []campaignSummary }](t, b.ask("acme", "GET", "/api/campaigns?status=paused", ""), http.StatusOK)
+		list := decode[struct{ Campaigns []CampaignSummary }](t, b.ask("acme", "GET", "/api/campaigns?status=paused", ""), http.StatusOK)
 		if len(list.Campaigns) != 1 || list.Campaigns[0].CampaignID != got.CampaignID || list.Campaigns[0].Hours != "Mon 00:00-24:00, Tue 00:00-24:00, Wed 00:00-24:00, Thu 00:00-24:00, Fri 00:00-24:00, Sat 00:00-24:00, Sun 00:00-24:00" {
 			t.Errorf("list %+v", list)
 		}
@@ -138,7 +138,7 @@ func TestWhatIsNoCampaignIsRefused(t *testing.T) {
 				t.Errorf("%s: faults %+v, want the first at %s", name, p.Errors, tt.location)
 			}
 		}
-		if list := decode[struct{ Campaigns []campaignSummary }](t, b.ask("acme", "GET", "/api/campaigns", ""), 200); len(list.Campaigns) != 0 {
+		if list := decode[struct{ Campaigns []CampaignSummary }](t, b.ask("acme", "GET", "/api/campaigns", ""), 200); len(list.Campaigns) != 0 {
 			t.Errorf("there are %+v", list.Campaigns)
 		}
 	})

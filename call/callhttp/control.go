@@ -17,6 +17,7 @@ func (a *API) registerControl(api huma.API) {
 		http.MethodPost, "/api/calls/{id}/transfer", "transfer-call", "Connect the caller to somebody else, or to another agent", http.StatusAccepted,
 		[]Problem{invalidRequest, invalidNumber, notAllowed, outsideHours, doNotCall, policyRefuses, callNotFound, agentNotFound, callState, tooLarge, unsupportedType, unsupported, transferFailed, tooManyCalls, tooFast, spendCap, draining, overloaded},
 	}, a.transfer)
+	mayBeSo(api, "/api/calls/{id}/transfer")
 	register(api, route{
 		http.MethodPost, "/api/calls/{id}/dtmf", "press-keys", "Press keys towards the person on the line", http.StatusAccepted,
 		[]Problem{invalidRequest, callNotFound, callState, tooLarge, unsupportedType, unsupported, connectionFailed, tooManyCalls, tooFast, spendCap, draining, overloaded},

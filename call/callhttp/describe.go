@@ -2,6 +2,7 @@ package callhttp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -29,7 +30,7 @@ func (a *API) describe() error {
 				Version:     "1",
 				Description: "Phone calls that talk: place them, follow them, end them.",
 			},
-			Servers: []*huma.Server{{URL: a.cfg.Prefix + "/"}},
+			Servers: []*huma.Server{{URL: cmp.Or(a.cfg.Prefix, "/")}},
 			Components: &huma.Components{
 				Schemas: schemas,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
@@ -140,9 +141,24 @@ func register[I, O any](api huma.API, r route, handler func(context.Context, *I)
 	}, handler)
 }
 
-// tidy removes from the document what huma says of its own errors.
+// mayBeSo says in the document that a route answers 200, with the same body, if what
+// it is asked for is so already.
+func mayBeSo(api huma.API, path string) {
+	responses := api.OpenAPI().Paths[path].Post.Responses
+	so := *responses["202"]
+	so.Description = "It was so already."
+	responses["200"] = &so
+}
+
+// tidy removes from the document what huma says of its own errors, and a keyword that
+// OpenAPI does not have.
 func tidy(doc *huma.OpenAPI) {
 	maps.DeleteFunc(doc.Components.Schemas.Map(), func(name string, _ *huma.Schema) bool {
 		return name == "ErrorModel" || name == "ErrorDetail"
 	})
+	for _, schema := range doc.Components.Schemas.Map() {
+		for _, property := range schema.Properties {
+			property.PatternDescription = "" // what it is for has been put together by now
+		}
+	}
 }

@@ -40,6 +40,9 @@ func (a *API) registerEvents(api huma.API) {
 			Schema: &huma.Schema{Type: huma.TypeString},
 		}}
 	}
+	doc.Paths["/api/calls/{id}/events"].Get.Responses["204"] = &huma.Response{
+		Description: "The call is over, and Last-Event-ID was its last event.",
+	}
 }
 
 // eventsText describes the events, for which OpenAPI 3.1 has no schema.

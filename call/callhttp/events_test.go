@@ -216,7 +216,7 @@ func TestOpenAPIDescribesTheAPI(t *testing.T) {
 			Schemas map[string]struct{ Properties map[string]any }
 		}
 	}](t, b.ask("nobody", "GET", "/openapi.json", ""), 200)
-	if doc.OpenAPI != "3.1.0" || len(doc.Servers) != 1 || doc.Servers[0].URL != "/phone/" {
+	if doc.OpenAPI != "3.1.0" || len(doc.Servers) != 1 || doc.Servers[0].URL != "/phone" {
 		t.Errorf("OpenAPI %s at %v", doc.OpenAPI, doc.Servers)
 	}
 	var got []string

@@ -8,8 +8,8 @@ import (
 	"github.com/switchboard-voice/switchboard/call/schedule"
 )
 
-// scheduleSummary is a schedule as it stands in a list.
-type scheduleSummary struct {
+// ScheduleSummary is a schedule as it stands in a list.
+type ScheduleSummary struct {
 	ScheduleID  string    `json:"schedule_id"`
 	AgentID     string    `json:"agent_id"`
 	PhoneNumber string    `json:"phone_number"`
@@ -29,7 +29,7 @@ type scheduleSummary struct {
 
 // scheduleView is all about a schedule.
 type scheduleView struct {
-	scheduleSummary
+	ScheduleSummary
 	Strict       bool       `json:"strict"`
 	From         *time.Time `json:"from"`
 	Until        *time.Time `json:"until"`
@@ -41,18 +41,21 @@ type scheduleView struct {
 	CustomerData map[string]string `json:"customer_data"`
 	Metadata     map[string]string `json:"metadata"`
 
-	Upcoming []scheduleTime   `json:"upcoming" doc:"The next five times, while it is active. With await_hours a call may wait longer."`
+	Upcoming []ScheduleTime   `json:"upcoming" doc:"The next five times, while it is active. With await_hours a call may wait longer."`
 	Results  []scheduleResult `json:"results" doc:"What became of the last 100, the last one first."`
 }
 
-type scheduleTime struct {
+// ScheduleTime is a time at which a call is due.
+type ScheduleTime struct {
 	Local   string    `json:"local" doc:"As clocks there show it." example:"2027-01-20 14:30:00"`
 	At      time.Time `json:"at"`
 	Shifted bool      `json:"shifted,omitempty" doc:"Clocks skip this time, so that it is later."`
 }
 
 type scheduleResult struct {
-	scheduleTime
+	_ struct{} `nullable:"true"` // as the last one of a schedule that has none
+
+	ScheduleTime
 	Outcome   string    `json:"outcome" enum:"placed,missed,skipped,refused"`
 	CallID    string    `json:"call_id,omitempty"`
 	Detail    string    `json:"detail,omitempty" doc:"Why, for people."`
@@ -69,7 +72,7 @@ func (a *API) scheduleOutput(ctx context.Context, s *schedule.Schedule) (*schedu
 		return nil, a.scheduleProblem(ctx, err)
 	}
 	view := &scheduleView{
-		scheduleSummary: summarizeSchedule(s),
+		ScheduleSummary: summarizeSchedule(s),
 		Strict:          s.Strict,
 		From:            timeOrNull(s.From),
 		Until:           timeOrNull(s.Until),
@@ -90,8 +93,8 @@ func (a *API) scheduleOutput(ctx context.Context, s *schedule.Schedule) (*schedu
 	return &scheduleOutput{view}, nil
 }
 
-func summarizeSchedule(s *schedule.Schedule) scheduleSummary {
-	return scheduleSummary{
+func summarizeSchedule(s *schedule.Schedule) ScheduleSummary {
+	return ScheduleSummary{
 		ScheduleID:     s.ID,
 		AgentID:        s.Request.AgentID,
 		PhoneNumber:    string(s.Request.To),
@@ -109,8 +112,8 @@ func summarizeSchedule(s *schedule.Schedule) scheduleSummary {
 }
 
 // upcoming are the times to come of a schedule.
-func upcoming(s *schedule.Schedule) []scheduleTime {
-	list := []scheduleTime{}
+func upcoming(s *schedule.Schedule) []ScheduleTime {
+	list := []ScheduleTime{}
 	if s.State != schedule.Active || s.Next.At.IsZero() {
 		return list
 	}
@@ -125,8 +128,8 @@ func upcoming(s *schedule.Schedule) []scheduleTime {
 	return list
 }
 
-func newScheduleTime(o schedule.Occurrence) scheduleTime {
-	return scheduleTime{Local: showLocal(o.Local), At: o.At.UTC(), Shifted: o.Shifted}
+func newScheduleTime(o schedule.Occurrence) ScheduleTime {
+	return ScheduleTime{Local: showLocal(o.Local), At: o.At.UTC(), Shifted: o.Shifted}
 }
 
 func newScheduleResult(r *schedule.Result) *scheduleResult {
@@ -134,7 +137,7 @@ func newScheduleResult(r *schedule.Result) *scheduleResult {
 		return nil
 	}
 	return &scheduleResult{
-		scheduleTime: newScheduleTime(r.Occurrence),
+		ScheduleTime: newScheduleTime(r.Occurrence),
 		Outcome:      string(r.Outcome), CallID: r.CallID, Detail: r.Detail, DecidedAt: r.DecidedAt.UTC(), More: r.More,
 	}
 }

@@ -196,12 +196,12 @@ func (a *API) sameSchedule(ctx context.Context, spec schedule.Spec) (*schedule.S
 type listSchedulesInput struct {
 	Limit  int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	Cursor string   `query:"cursor" maxLength:"100" doc:"next_cursor of the page before."`
-	Status []string `query:"status" doc:"Any of these, with commas between." enum:"active,paused,done,canceled"`
+	Status []string `query:"status" nullable:"false" doc:"Any of these, with commas between." enum:"active,paused,done,canceled"`
 }
 
 type listSchedulesOutput struct {
 	Body struct {
-		Schedules  []scheduleSummary `json:"schedules"`
+		Schedules  []ScheduleSummary `json:"schedules"`
 		NextCursor *string           `json:"next_cursor" doc:"Where the list goes on; null at its end."`
 	} `nameHint:"ScheduleList"`
 }
@@ -217,7 +217,7 @@ func (a *API) listSchedules(ctx context.Context, in *listSchedulesInput) (*listS
 		return nil, a.scheduleProblem(ctx, err)
 	}
 	out := &listSchedulesOutput{}
-	out.Body.Schedules = []scheduleSummary{}
+	out.Body.Schedules = []ScheduleSummary{}
 	for _, s := range list {
 		out.Body.Schedules = append(out.Body.Schedules, summarizeSchedule(s))
 	}

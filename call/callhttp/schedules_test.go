@@ -131,7 +131,7 @@ func TestSchedulesAreListedInPages(t *testing.T) {
 		}
 		b.schedule("other", weeklyBody)
 		type page struct {
-			Schedules  []scheduleSummary
+			Schedules  []ScheduleSummary
 			NextCursor *string `json:"next_cursor"`
 		}
 		address := "/api/schedules?status=active&limit=2"
@@ -219,7 +219,7 @@ func TestWhatIsNoScheduleIsRefused(t *testing.T) {
 				t.Errorf("%s: faults %+v, want the first at %s", name, p.Errors, tt.location)
 			}
 		}
-		if list := decode[struct{ Schedules []scheduleSummary }](t, b.ask("acme", "GET", "/api/schedules", ""), 200); len(list.Schedules) != 0 {
+		if list := decode[struct{ Schedules []ScheduleSummary }](t, b.ask("acme", "GET", "/api/schedules", ""), 200); len(list.Schedules) != 0 {
 			t.Errorf("there are %+v", list.Schedules)
 		}
 	})

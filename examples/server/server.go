@@ -118,6 +118,7 @@ func newServer(cfg *settings, log *slog.Logger) (_ *server, err error) {
 		Silence:              cfg.silence,
 		AllowInsecureStreams: cfg.insecureStream,
 		CallContext:          s.metrics.telemetry.CallContext,
+		BrowserOrigins:       cfg.browserOrigins,
 		Logger:               log,
 	})
 	if err != nil {

@@ -51,6 +51,7 @@ func start(t *testing.T, variables ...string) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.http.Handler = newContract(t, s.http.Handler)
 	served := make(chan error, 1)
 	go func() { served <- s.serve(context.Background()) }()
 	client := &http.Client{Transport: &http.Transport{}}

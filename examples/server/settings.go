@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,6 +52,7 @@ type settings struct {
 	logFormat      string
 	transferTo     telephony.Number
 	insecureStream bool
+	browserOrigins []string
 }
 
 // setting is one variable of the environment, and the flag of the same name in
@@ -207,6 +209,16 @@ var generalTable = []setting{
 	{"TRANSFER_TO", "", "the number to which the receptionist connects callers who press 0", func(s *settings, v string) (err error) {
 		s.transferTo, err = telephony.ParseNumber(v)
 		return err
+	}},
+	{"BROWSER_ORIGINS", "", "web origins whose pages may have call buttons, besides that of PUBLIC_URL, such as https://shop.example.com", func(s *settings, v string) error {
+		s.browserOrigins = splitList(v)
+		for _, origin := range s.browserOrigins {
+			u, err := url.Parse(origin)
+			if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+				return fmt.Errorf("%q is not a scheme and a host", origin)
+			}
+		}
+		return nil
 	}},
 	{"ALLOW_INSECURE_STREAMS", "false", "true: media sockets at /ws/stream/{provider}/{agent} need no token; for load tests on loopback", func(s *settings, v string) (err error) {
 		s.insecureStream, err = strconv.ParseBool(v)

@@ -135,6 +135,8 @@ func TestWrongSettingsAreRefusedInOneLine(t *testing.T) {
 		{"log format that is none", nil, []string{"LOG_FORMAT", "xml"}, "LOG_FORMAT"},
 		{"number that is none", nil, []string{"TRANSFER_TO", "+0123"}, "TRANSFER_TO"},
 		{"insecure streams to the world", nil, []string{"ALLOW_INSECURE_STREAMS", "true", "LISTEN_ADDR", "0.0.0.0:0"}, "ALLOW_INSECURE_STREAMS"},
+		{"an origin with a path", nil, []string{"BROWSER_ORIGINS", "https://shop.example.com,https://shop.example.com/calls"}, "BROWSER_ORIGINS"},
+		{"an origin that is a host", nil, []string{"BROWSER_ORIGINS", "shop.example.com"}, "BROWSER_ORIGINS"},
 		{"insecure streams perhaps", nil, []string{"ALLOW_INSECURE_STREAMS", "perhaps"}, "ALLOW_INSECURE_STREAMS"},
 		{"flag that is none", []string{"-colour=red"}, nil, "colour"},
 		{"word that is no flag", []string{"start"}, nil, `"start"`},

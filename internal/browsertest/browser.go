@@ -32,7 +32,7 @@ type Page struct {
 }
 
 // patience is how long the browser may take to start, and for each answer.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Setup is how a browser begins. The zero value is a plain one.
 type Setup struct {
@@ -190,14 +190,19 @@ func (p *Page) Eval(script string) json.RawMessage {
 }
 
 // Until waits until an expression is true, and fails the test if it never is: with
-// the expression and what the page says then.
+// the expression and what the page says then. One that throws is not true yet.
 func (p *Page) Until(expression string) {
 	p.t.Helper()
 	script := fmt.Sprintf(`(async () => {
+		let thrown = "";
 		for (const end = Date.now() + %d; Date.now() < end; await new Promise((next) => setTimeout(next, 20))) {
-			if (%s) return "";
+			try {
+				if (%s) return "";
+			} catch (error) {
+				thrown = error.message;
+			}
 		}
-		return document.body.innerText || "an empty page";
+		return thrown + "\n" + document.body.innerText;
 	})()`, (patience - 5*time.Second).Milliseconds(), expression)
 	var left string
 	if err := json.Unmarshal(p.Eval(script), &left); err != nil || left != "" {

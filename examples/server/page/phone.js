@@ -38,6 +38,7 @@ async function use(title, talks, open) {
   }
   since = Date.now();
   text($("#phone-title"), title);
+  text($("#phone-stop"), talks ? "Hang up" : "Stop listening");
   panel.dataset.talks = talks;
   mute.setAttribute("aria-pressed", "false");
   panel.hidden = false;

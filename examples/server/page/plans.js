@@ -41,7 +41,7 @@ function schedule(s) {
   return el("li", { "data-plan": s.schedule_id },
     el("header", {}, el("h3", {}, `${s.phone_number} by ${s.agent_id}`), badge(s.status)),
     el("p", {}, when),
-    s.next_at ? el("p", {}, `Next: ${moment(s.next_at)}`) : null,
+    s.upcoming.length ? el("p", {}, `Next: ${s.upcoming[0].local}, here ${moment(s.next_at)}`) : null,
     s.upcoming.length > 1 ? el("p", { class: "muted" }, `Then ${s.upcoming.slice(1).map((u) => u.local).join(", ")}`) : null,
     last,
     el("div", { class: "acts" }, ...[
