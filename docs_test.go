@@ -44,8 +44,8 @@ func TestGoInDocumentsCompiles(t *testing.T) {
 				t.Error(err)
 				continue
 			}
-			real := filepath.Join(dir, fmt.Sprintf("%d.go", n))
-			if err := os.WriteFile(real, []byte(code), 0o600); err != nil {
+			file := filepath.Join(dir, fmt.Sprintf("%d.go", n))
+			if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			name := fmt.Sprintf("block%d", n)
@@ -53,7 +53,7 @@ func TestGoInDocumentsCompiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			overlay[absolute] = real
+			overlay[absolute] = file
 			blocks = append(blocks, "./docs/internal/"+name)
 		}
 	}
