@@ -10,6 +10,10 @@ import (
 	"path"
 	"runtime"
 	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
 )
 
 // Dir is a Storage in a local directory, which one process at a time may use.
@@ -240,8 +244,9 @@ type dirFile struct {
 	ended    bool
 }
 
-// Commit does not heed ctx: to rename a file cannot be given up halfway.
-func (f *dirFile) Commit(context.Context) error {
+// Commit heeds ctx only while it waits for a descriptor: to rename a file cannot be
+// given up halfway.
+func (f *dirFile) Commit(ctx context.Context) error {
 	if f.ended {
 		return fmt.Errorf("recording: dir: commit: %w", fs.ErrClosed)
 	}
@@ -253,7 +258,7 @@ func (f *dirFile) Commit(context.Context) error {
 	if f.dir.isWriting(f.key) != f {
 		return fmt.Errorf("recording: dir: commit: %s was removed: %w", f.key, fs.ErrNotExist)
 	}
-	if err := f.dir.publish(f.key); err != nil {
+	if err := f.dir.publish(ctx, f.key); err != nil {
 		return fmt.Errorf("recording: dir: commit: %w", err)
 	}
 	return nil
@@ -281,24 +286,38 @@ func (f *dirFile) Abort() error {
 }
 
 // publish gives the part, which is on the device, the name of its key, and
-// brings that to the device too.
-func (d *Dir) publish(key string) error {
-	root, err := os.OpenRoot(d.Path)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if err := root.Rename(partName(key), key); err != nil {
-		return err
-	}
-	for dir := path.Dir(key); ; dir = path.Dir(dir) {
-		if err := syncDir(root, dir); err != nil {
+// brings that to the device too. While no file descriptor is left it waits for one:
+// for a few seconds, or until ctx ends.
+func (d *Dir) publish(ctx context.Context, key string) error {
+	renamed := false
+	publish := func() error {
+		root, err := os.OpenRoot(d.Path)
+		if err != nil {
 			return err
 		}
-		if dir == "." {
-			return nil
+		defer root.Close()
+		if !renamed {
+			if err := root.Rename(partName(key), key); err != nil {
+				return err
+			}
+			renamed = true
+		}
+		for dir := path.Dir(key); ; dir = path.Dir(dir) {
+			if err := syncDir(root, dir); err != nil {
+				return err
+			}
+			if dir == "." {
+				return nil
+			}
 		}
 	}
+	return backoff.Retry(func() error {
+		err := publish()
+		if err == nil || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			return err
+		}
+		return backoff.Permanent(err)
+	}, backoff.WithContext(backoff.WithMaxRetries(backoff.NewConstantBackOff(100*time.Millisecond), 40), ctx))
 }
 
 // syncDir makes the names in a directory last through a loss of power.

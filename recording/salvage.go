@@ -67,15 +67,15 @@ func (d *Dir) walk(visit func(name string, e fs.DirEntry) error) error {
 // The error wraps ErrNotFound if nothing unfinished lies under the key, ErrInUse
 // if this Dir is writing it, or audio.ErrWAV if it is no WAV file; such a file
 // stays where it is.
-func (d *Dir) Salvage(_ context.Context, key string) (Recording, error) {
-	rec, err := d.salvage(key)
+func (d *Dir) Salvage(ctx context.Context, key string) (Recording, error) {
+	rec, err := d.salvage(ctx, key)
 	if err != nil {
 		return Recording{}, fmt.Errorf("recording: dir: salvage: %w", err)
 	}
 	return rec, nil
 }
 
-func (d *Dir) salvage(key string) (Recording, error) {
+func (d *Dir) salvage(ctx context.Context, key string) (Recording, error) {
 	if err := CheckKey(key); err != nil {
 		return Recording{}, err
 	}
@@ -96,7 +96,7 @@ func (d *Dir) salvage(key string) (Recording, error) {
 		return Recording{}, err
 	}
 	rec.Storage, rec.Key = d.Name(), key
-	return rec, d.publish(key)
+	return rec, d.publish(ctx, key)
 }
 
 // mend makes a whole WAV file of an unfinished one and describes it.
