@@ -122,3 +122,27 @@ func knownPackages() map[string]string {
 	known["sqlstore"] = module + "/call/sqlstore"
 	return known
 }
+
+// Links between documents lead somewhere.
+func TestLinksInDocumentsLead(t *testing.T) {
+	files, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#]+)`)
+	for _, file := range append(files, "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range link.FindAllSubmatch(text, -1) {
+			path := string(to[1])
+			if strings.Contains(path, "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), path)); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+	}
+}
