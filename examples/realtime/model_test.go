@@ -323,6 +323,11 @@ func (c *conversation) respond() {
 
 const words = "one two three four five six seven eight nine ten"
 
+// tone is what a reply sounds like, in mu-law.
+func tone(d time.Duration) []byte {
+	return audio.AppendEncode(nil, audio.MuLaw, audiotest.Tone(440, d, rate))
+}
+
 // speak makes a reply four times as fast as it is spoken.
 func (c *conversation) speak(id string, stop chan struct{}) {
 	item := "item_" + id
@@ -330,7 +335,7 @@ func (c *conversation) speak(id string, stop chan struct{}) {
 	with := func(delta string) object {
 		return object{"response_id": id, "item_id": item, "output_index": 0, "content_index": 0, "delta": delta}
 	}
-	ulaw := audio.AppendEncode(nil, audio.MuLaw, audiotest.Tone(440, c.model.answer, rate))
+	ulaw := tone(c.model.answer)
 	parts := strings.Fields(words)
 	piece := max(1, len(ulaw)/len(parts))
 	for i := range parts {

@@ -138,8 +138,7 @@ func TestBothSidesHearEachOtherToTheSampleAndAreWrittenDown(t *testing.T) {
 		c := o.record(t, talk)
 
 		// What mu-law makes of the model's tone, twice, and of the caller's speech.
-		ulaw := audio.AppendEncode(nil, audio.MuLaw, audiotest.Tone(440, 2*time.Second, rate))
-		want := audio.AppendDecode(nil, audio.MuLaw, ulaw)
+		want := audio.AppendDecode(nil, audio.MuLaw, tone(2*time.Second))
 		var heard []int16
 		for _, p := range talk.Playback() {
 			heard = append(heard, p.Samples...)
@@ -147,7 +146,7 @@ func TestBothSidesHearEachOtherToTheSampleAndAreWrittenDown(t *testing.T) {
 		if !slices.Equal(heard, slices.Concat(want, want)) {
 			t.Errorf("the caller heard %d samples, want twice the model's %d and nothing else", len(heard), len(want))
 		}
-		ulaw = audio.AppendEncode(nil, audio.MuLaw, speech)
+		ulaw := audio.AppendEncode(nil, audio.MuLaw, speech)
 		if !strings.Contains(string(o.model.heard), string(ulaw)) {
 			t.Error("the model has not heard the caller's speech as it was")
 		}
@@ -172,7 +171,7 @@ func TestInterruptedRepliesAreCutAtWhatWasHeard(t *testing.T) {
 	for seed := range uint64(calls) {
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 7))
-			o := open(t, &model{answer: 30 * time.Second, delay: jitter(seed)}, nil)
+			o := open(t, &model{answer: 8 * time.Second, delay: jitter(seed)}, nil)
 			talk := o.dial(t)
 			var before time.Duration
 			for n := range perCall {
