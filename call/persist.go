@@ -101,30 +101,28 @@ func (w *recordWriter) run() {
 	for {
 		select {
 		case <-w.changed:
-			if !w.write(false) {
-				return
-			}
 		case <-w.ended:
-			w.write(true)
-			return
 		case <-w.live.fenced:
+			return
+		}
+		if !w.write() {
 			return
 		}
 	}
 }
 
 // write stores what there is, trying until it succeeds or the service stops. It
-// reports whether there is a point in going on. What changes meanwhile goes into
-// the next write.
-func (w *recordWriter) write(last bool) bool {
-	record, events := w.take(last)
+// reports whether there is more to come. What changes meanwhile goes into the next
+// write.
+func (w *recordWriter) write() bool {
+	record, events, last := w.take()
 	record.Version = w.version + 1
 	pause := rewriteFirst
 	for again := false; ; again = true {
 		err := w.update(record, events, again)
 		if err == nil {
 			w.version = record.Version
-			return true
+			return !last
 		}
 		w.live.log.Error("record not stored", "err", err)
 		if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
@@ -164,15 +162,17 @@ func (w *recordWriter) update(record *Call, events []Event, again bool) error {
 	})
 }
 
-func (w *recordWriter) take(last bool) (*Call, []Event) {
+// take returns what is to be written. The final record is never without its last
+// event, which a process that dies could not bring in any more.
+func (w *recordWriter) take() (record *Call, events []Event, last bool) {
 	w.live.mu.Lock()
 	defer w.live.mu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	events := w.events
+	events = w.events
 	w.events = nil
-	if last {
-		return w.final.Clone(), append(events, w.last)
+	if w.final != nil {
+		return w.final.Clone(), append(events, w.last), true
 	}
-	return w.live.record.Clone(), events
+	return w.live.record.Clone(), events, false
 }
