@@ -15,6 +15,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -40,11 +41,11 @@ func main() {
 	flag.DurationVar(&l.span, "for", 10*time.Second, "how long each of them lasts")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	listener, err := net.Listen("tcp", *listen)
 	if err == nil {
 		err = run(ctx, os.Stdout, l, *incoming, listener, *svg, sim.Config{AccountSID: *account, AuthToken: telephony.Secret(*token)})
 	}
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "loadtest:", err)
 		os.Exit(1)
@@ -57,7 +58,7 @@ const line = "+12025550100"
 // run is a carrier while the load lasts, and shows what came of it.
 func run(ctx context.Context, w io.Writer, l load, incoming string, listener net.Listener, svg string, cfg sim.Config) error {
 	carrier := sim.New(cfg)
-	defer carrier.Close()
+	defer func() { _ = carrier.Close() }()
 	carrier.AssignLine(line, sim.Line{VoiceURL: incoming, StatusURL: strings.Replace(incoming, "/incoming", "/status", 1)})
 	rest := &http.Server{Handler: carrier, ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
@@ -70,7 +71,9 @@ func run(ctx context.Context, w io.Writer, l load, incoming string, listener net
 	if err := rest.Close(); err != nil {
 		return err
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	if svg != "" {
 		if err := os.WriteFile(svg, []byte(plot(r.delays)), 0o644); err != nil {
 			return err

@@ -46,7 +46,7 @@ func readMessage(path string) (func() audio.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	channels, rate, err := audio.ReadWAV(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

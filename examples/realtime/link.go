@@ -75,8 +75,7 @@ type link struct {
 	began  atomic.Int64 // when the model's clock began, on that of the call
 	active atomic.Value // the id of the response that is being made, or ""
 
-	writing sync.Mutex
-	pinged  time.Time // guarded by writing
+	writing sync.Mutex // held by whoever sends
 
 	// Of the goroutine that reads.
 	replies map[string]*reply
@@ -132,15 +131,15 @@ func (b *bridge) dial() (*link, error) {
 		header.Set("Authorization", "Bearer "+string(b.agent.Key))
 	}
 	ws, resp, err := dialer.DialContext(b.ctx, address, header)
-	switch {
-	case err == nil:
-	case resp != nil && resp.StatusCode/100 == 4 && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusRequestTimeout:
-		return nil, fmt.Errorf("%w: %s", errRefused, resp.Status)
-	default:
+	if err != nil {
+		if resp != nil {
+			_ = resp.Body.Close() // gorilla has read what it keeps of it
+			err = refusal(resp.StatusCode, err)
+		}
 		return nil, err
 	}
 	l := &link{
-		bridge: b, ws: ws, since: time.Now(), pinged: time.Now(),
+		bridge: b, ws: ws, since: time.Now(),
 		replies: make(map[string]*reply), turns: make(map[string]turn), ended: make(chan struct{}),
 	}
 	l.active.Store("")
@@ -151,11 +150,20 @@ func (b *bridge) dial() (*link, error) {
 		return nil, err
 	}
 	go l.read()
+	b.work.Go(l.ping)
 	if err := l.begin(); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// refusal is errRefused if another attempt would meet with the same status.
+func refusal(status int, err error) error {
+	if status/100 == 4 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout {
+		return fmt.Errorf("%w: %s", errRefused, http.StatusText(status))
+	}
+	return err
 }
 
 // open says what the session is to be, and waits until it is. Before that the
@@ -219,17 +227,25 @@ func (l *link) alive() error { return l.ws.SetReadDeadline(time.Now().Add(deadAf
 func (l *link) send(message any) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	now := time.Now()
-	if err := l.ws.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
+	if err := l.ws.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
-	if now.Sub(l.pinged) >= pingEvery {
-		l.pinged = now
-		if err := l.ws.WriteControl(websocket.PingMessage, nil, now.Add(writeTimeout)); err != nil {
-			return err
+	return l.ws.WriteJSON(message)
+}
+
+// ping asks whether the model is there until the link breaks: while the caller is
+// on hold or away, nobody says anything.
+func (l *link) ping() {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = l.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) // who reads finds out
+		case <-l.ended:
+			return
 		}
 	}
-	return l.ws.WriteJSON(message)
 }
 
 // close ends the link and waits until it has.

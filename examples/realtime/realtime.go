@@ -68,8 +68,10 @@ const rate = 8000
 // Serve lets the model talk until the call ends, a function says goodbye, or the
 // model has gone. The caller's sound is its clock: it comes all the time.
 func (a *Agent) Serve(ctx context.Context, s *call.Session) error {
-	b := &bridge{agent: a, session: s, ctx: ctx, goodbye: make(chan struct{})}
+	working, stop := context.WithCancel(ctx)
+	b := &bridge{agent: a, session: s, ctx: working, goodbye: make(chan struct{})}
 	defer b.close()
+	defer stop() // for functions that are still at it
 	if err := b.connect(); err != nil {
 		return b.giveUp(err)
 	}

@@ -303,6 +303,40 @@ func TestModelThatDropsTheLineIsToldWhatWasSaid(t *testing.T) {
 	})
 }
 
+// A caller who is on hold says nothing, and the model waits.
+func TestModelWaitsForACallerOnHold(t *testing.T) {
+	speech := voice(t)
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{answer: 2 * time.Second, calls: []item{{Type: "function_call", Name: "hold", CallID: "call_hold", Arguments: "{}"}}}
+		o := open(t, m, func(a *Agent) {
+			a.Functions = []Function{{Name: "hold", Call: func(ctx context.Context, s *call.Session, _ json.RawMessage) (any, error) {
+				if err := s.Hold(audio.Silence(time.Second, rate)); err != nil {
+					return nil, err
+				}
+				time.Sleep(5 * time.Minute)
+				return "back", s.Resume()
+			}}}
+		})
+		talk := o.dial(t)
+		if err := talk.WaitSilence(time.Second, 10*time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		before := heardBy(talk)
+		if err := talk.Say(audio.NewSamples(speech, 8000)); err != nil {
+			t.Fatal(err)
+		}
+		talk.Listen(5 * time.Second)
+		if heard := heardBy(talk) - before; heard != 2*time.Second {
+			t.Errorf("the caller heard %v, want an answer", heard)
+		}
+		talk.Hangup()
+		o.record(t, talk)
+		if m.sessions != 1 || !slices.Equal(m.outputs, []string{`"back"`}) {
+			t.Errorf("%d sessions, in which functions said %q", m.sessions, m.outputs)
+		}
+	})
+}
+
 // A model that misbehaves costs the caller at most an apology.
 func TestModelsThatMisbehave(t *testing.T) {
 	tests := []struct {
