@@ -35,6 +35,7 @@ type model struct {
 	opened func(c *conversation) bool // instead of being ready, if it returns false
 	ready  func(c *conversation)
 	late   time.Duration // how long the caller's words take
+	slow   time.Duration // how long it takes to hear
 
 	mu       sync.Mutex // guards what follows
 	sessions int
@@ -98,8 +99,9 @@ type conversation struct {
 	gone   chan struct{}
 	ready  bool
 	ears   *audio.Detector
-	heard  int64 // samples
-	quiet  int64 // since when the caller is, in samples; 0 if not listened for
+	coming []byte // sound that it has not heard yet
+	heard  int64  // samples
+	quiet  int64  // since when the caller is, in samples; 0 if not listened for
 	turn   string
 	items  int
 
@@ -265,7 +267,10 @@ func (c *conversation) listen(ulaw []byte) {
 	c.model.mu.Lock()
 	c.model.heard = append(c.model.heard, ulaw...)
 	c.model.mu.Unlock()
-	pcm := audio.AppendDecode(nil, audio.MuLaw, ulaw)
+	c.coming = append(c.coming, ulaw...)
+	now := max(0, len(c.coming)-audio.Samples(c.model.slow, rate))
+	pcm := audio.AppendDecode(nil, audio.MuLaw, c.coming[:now])
+	c.coming = c.coming[now:]
 	c.heard += int64(len(pcm))
 	for _, a := range c.ears.Append(nil, pcm) {
 		at := a.At * 1000 / rate

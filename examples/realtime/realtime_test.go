@@ -34,7 +34,7 @@ type office struct {
 	host  *calltest.Machine // where the model runs
 }
 
-func open(t *testing.T, m *model, change func(*Agent)) *office {
+func open(t *testing.T, m *model, change func(*Agent), mode ...call.InterruptMode) *office {
 	t.Helper()
 	network := calltest.NewNetwork(t)
 	m.t, m.key = t, "secret"
@@ -47,12 +47,16 @@ func open(t *testing.T, m *model, change func(*Agent)) *office {
 	if change != nil {
 		change(agent)
 	}
-	svc, err := call.New(call.Config{
+	cfg := call.Config{
 		PublicURL: calltest.PublicURL,
 		Providers: []call.Provider{network.Provider},
 		Agents:    call.Agents{"realtime": agent},
 		Logger:    slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, m := range mode {
+		cfg.Interruption.Mode = m
+	}
+	svc, err := call.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,55 +167,78 @@ func TestBothSidesHearEachOtherToTheSampleAndAreWrittenDown(t *testing.T) {
 }
 
 // The caller interrupts at random moments. The model is told of each reply how
-// much the ear has heard.
+// much the ear has heard, whoever noticed first.
 func TestInterruptedRepliesAreCutAtWhatWasHeard(t *testing.T) {
-	const calls, perCall = 5, 20
+	const perCall = 20
+	tests := []struct {
+		name   string
+		mode   call.InterruptMode
+		slow   time.Duration // how long the model takes to hear
+		calls  uint64
+		silent time.Duration // 95 % are, so long after the caller began
+	}{
+		{"the session first, then the model", call.PauseAndConfirm, 0, 5, 100 * time.Millisecond},
+		{"the session alone: the model is slow", call.PauseAndConfirm, time.Second, 1, 100 * time.Millisecond},
+		{"the model alone", call.Never, 0, 1, 250 * time.Millisecond},
+	}
 	speech := voice(t)
-	var silent, differ []time.Duration
-	for seed := range uint64(calls) {
-		synctest.Test(t, func(t *testing.T) {
-			rnd := rand.New(rand.NewPCG(seed, 7))
-			o := open(t, &model{answer: 8 * time.Second, delay: jitter(seed)}, nil)
-			talk := o.dial(t)
-			var before time.Duration
-			for n := range perCall {
-				for range 600 { // until the model speaks
-					if heardBy(talk) > before {
-						break
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var silent, differ []time.Duration
+			for seed := range tt.calls {
+				synctest.Test(t, func(t *testing.T) {
+					rnd := rand.New(rand.NewPCG(seed, 7))
+					o := open(t, &model{answer: 8 * time.Second, delay: jitter(seed), slow: tt.slow}, nil, tt.mode)
+					talk := o.dial(t)
+					var before time.Duration
+					for n := range perCall {
+						after, quiet := interrupt(t, talk, before, speech, time.Duration(rnd.Int64N(int64(4*time.Second))))
+						silent = append(silent, quiet)
+						o.model.mu.Lock()
+						if len(o.model.cuts) != n+1 {
+							t.Fatalf("%d interruptions, and the model was told of %d", n+1, len(o.model.cuts))
+						}
+						differ = append(differ, (after - before - o.model.cuts[n].told).Abs())
+						o.model.mu.Unlock()
+						before = after
 					}
-					talk.Listen(100 * time.Millisecond)
-				}
-				talk.Listen(time.Duration(rnd.Int64N(int64(4 * time.Second))))
-				began := talk.Duration()
-				if err := talk.Say(audio.NewSamples(speech, 8000)); err != nil {
-					t.Fatal(err)
-				}
-				ear := heardBy(talk)
-				played := talk.Playback()
-				silent = append(silent, played[len(played)-1].End()-began)
-				o.model.mu.Lock()
-				if len(o.model.cuts) != n+1 {
-					t.Fatalf("%d interruptions, and the model was told of %d", n+1, len(o.model.cuts))
-				}
-				differ = append(differ, (ear - before - o.model.cuts[n].told).Abs())
-				o.model.mu.Unlock()
-				before = ear
+					talk.Hangup()
+					o.record(t, talk)
+				})
 			}
-			talk.Hangup()
-			o.record(t, talk)
+			slices.Sort(silent)
+			slices.Sort(differ)
+			last := len(silent) - 1
+			t.Logf("%d interruptions: silent %v after the caller began (median), %v (95 %%), %v (most); told and heard differ by %v (median), %v (most)",
+				len(silent), silent[last/2], silent[last*95/100], silent[last], differ[last/2], differ[last])
+			if silent[last*95/100] > tt.silent {
+				t.Errorf("the model was silent after %v (95 %%), want %v", silent[last*95/100], tt.silent)
+			}
+			if differ[last] > 20*time.Millisecond {
+				t.Errorf("what the model was told and what was heard differ by %v, want at most 20 ms", differ[last])
+			}
 		})
 	}
-	slices.Sort(silent)
-	slices.Sort(differ)
-	last := len(silent) - 1
-	t.Logf("%d interruptions: silent %v after the caller began (median), %v (95 %%), %v (most); told and heard differ by %v (median), %v (most)",
-		len(silent), silent[last/2], silent[last*95/100], silent[last], differ[last/2], differ[last])
-	if silent[last*95/100] > 250*time.Millisecond {
-		t.Errorf("the model was silent after %v (95 %%), want 250 ms", silent[last*95/100])
+}
+
+// interrupt waits until the model speaks, and a while, and then says something. It
+// returns how much the phone has heard in all, before of it until now, and how long
+// after the caller began the model was silent.
+func interrupt(t *testing.T, talk *sim.Talk, before time.Duration, speech []int16, wait time.Duration) (after, silent time.Duration) {
+	t.Helper()
+	for range 600 {
+		if heardBy(talk) > before {
+			break
+		}
+		talk.Listen(100 * time.Millisecond)
 	}
-	if differ[last] > 20*time.Millisecond {
-		t.Errorf("what the model was told and what was heard differ by %v, want at most 20 ms", differ[last])
+	talk.Listen(wait)
+	began := talk.Duration()
+	if err := talk.Say(audio.NewSamples(speech, 8000)); err != nil {
+		t.Fatal(err)
 	}
+	played := talk.Playback()
+	return heardBy(talk), played[len(played)-1].End() - began
 }
 
 // heardBy is how much sound the phone has heard in all.
