@@ -189,8 +189,8 @@ func (x *Listener) take(f *audio.Frame) {
 		x.waiting--
 	}
 	slot := &x.slots[(x.first+x.waiting)%len(x.slots)]
-	pcm := append(slot.PCM[:0], f.PCM...)
-	*slot = audio.Frame{Track: f.Track, Format: f.Format, PCM: pcm, At: f.At, Filled: f.Filled}
+	slot.PCM = append(slot.PCM[:0], f.PCM...)
+	slot.Track, slot.Format, slot.At, slot.Filled = f.Track, f.Format, f.At, f.Filled
 	x.waiting++
 	x.arrived.Signal()
 }

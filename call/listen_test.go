@@ -309,8 +309,7 @@ func TestBrowserListensToACall(t *testing.T) {
 // the call of another one.
 func TestBrowserListensToACallOfAnotherReplica(t *testing.T) {
 	onBoth(t, func(t *testing.T, dialect string) {
-		var rs *replicas
-		rs = newReplicas(t, dialect, call.NewMemoryStore(), 2, func(c *call.Config) {
+		rs := newReplicas(t, dialect, call.NewMemoryStore(), 2, func(c *call.Config) {
 			c.Agents = call.Agents{"agent": call.AgentFunc(func(ctx context.Context, s *call.Session) error {
 				_, err := s.Speak(tone(440, 10*time.Second)).Wait(ctx)
 				return err

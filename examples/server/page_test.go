@@ -236,6 +236,8 @@ func TestPageShowsACallFromDialingToPlaybackByKeyboard(t *testing.T) {
 	v.tab("#play")
 	v.Press("Enter")
 	v.Until(`document.querySelector("audio").currentTime > 0.3 && document.querySelector("#transcript [aria-current]")`)
+	v.Press("Enter")
+	v.Until(`document.querySelector("audio").paused`) // from now on nothing moves by itself
 	v.tab(`#transcript li:nth-last-child(1) button`)
 	v.Press("Enter")
 	v.Until(`document.querySelector("audio").currentTime > 3 && document.querySelector("#transcript li:nth-last-child(1)").ariaCurrent === "true"`)
@@ -246,7 +248,7 @@ func TestPageShowsACallFromDialingToPlaybackByKeyboard(t *testing.T) {
 		v.Press("Shift+Tab")
 	}
 	v.Press("Home")
-	v.Until(`document.querySelector("audio").currentTime < 1.5 && document.querySelector("#transcript li:nth-child(1)").ariaCurrent === "true"`)
+	v.Until(`document.querySelector("audio").currentTime === 0 && document.querySelector("#at").textContent.startsWith("0:00 / ")`)
 	v.complaints("400 (Bad Request)")
 }
 
@@ -347,7 +349,7 @@ func TestCallButtonOnAPageOfAHost(t *testing.T) {
 }
 
 // A supervisor hears both sides of a call, puts it on hold and takes it up, and
-// the call tells that somebody has listened.
+// the call tells that somebody has listened. Who has left the page needs the token.
 func TestPageListensToALiveCall(t *testing.T) {
 	t.Parallel()
 	const hz = 1000
@@ -378,7 +380,13 @@ func TestPageListensToALiveCall(t *testing.T) {
 	v.Until(`document.querySelector("#live p").textContent.endsWith("receptionist")`)
 	v.click("#live .danger")
 	v.Until(`document.querySelectorAll("#live li").length === 0 && document.querySelector("#recent tr[data-call]")`)
-	v.complaints("")
+
+	v.click("#leave")
+	v.Until(`document.activeElement.id === "token" && document.querySelector("#inside").hidden`)
+	v.Type("wrong")
+	v.Press("Enter")
+	v.Until(`document.querySelector("#login .wrong").textContent.includes("not known") && !document.querySelector("#login").hidden`)
+	v.complaints("401 (Unauthorized)")
 }
 
 // Calls are planned, and canceled; a campaign shows how far it has come until all

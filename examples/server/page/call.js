@@ -85,11 +85,14 @@ async function hear(signal) {
     return;
   }
   recording = kept;
-  audio.src = source;
   $("#download").href = source;
-  seek.max = kept.duration;
   $("#sound").hidden = false;
-  if (kept.size_bytes <= mostBytes) {
+  $("#sound").dataset.elsewhere = !own; // in a bucket, which this page may not reach
+  if (own) {
+    audio.src = source;
+  }
+  seek.max = kept.duration;
+  if (own && kept.size_bytes <= mostBytes) {
     const wav = decode(await (await fetch(source, { signal })).arrayBuffer());
     sides = wav.sides.map((side) => measure(side, wav.rate));
     recording.length = wav.sides[0].length / wav.rate;
@@ -196,18 +199,19 @@ function facts() {
 
 function paintTranscript() {
   const list = $("#transcript");
-  if (list.children.length === said.length && said.every((s, i) => list.children[i].dataset.words === s.words)) {
+  const key = (s) => `${s.from} ${s.words}`; // times are rough while the call lives
+  if (list.children.length === said.length && said.every((s, i) => list.children[i].dataset.key === key(s))) {
     return;
   }
   const focused = [...list.children].findIndex((li) => li.contains(document.activeElement));
   list.replaceChildren(
     ...said.map((s) => {
       const words = [el("time", {}, clock(s.from)), el("b", {}, s.speaker), el("span", {}, s.words)];
-      return el("li", { "data-speaker": s.speaker, "data-words": s.words }, el("button", { type: "button", click: () => go(s.from) }, ...words));
+      return el("li", { "data-speaker": s.speaker, "data-key": key(s) }, el("button", { type: "button", click: () => go(s.from) }, ...words));
     }),
   );
   if (!said.length) {
-    list.append(el("li", { class: "muted", "data-words": "" }, over.includes(call.status) ? "Nothing was written down." : "Nothing was said so far."));
+    list.append(el("li", { class: "muted" }, over.includes(call.status) ? "Nothing was written down." : "Nothing was said so far."));
   }
   list.children[focused]?.firstChild.focus();
 }
@@ -316,7 +320,7 @@ function paintReplies() {
 
 // go plays from a place.
 function go(seconds) {
-  if (!recording) {
+  if (!audio.src) {
     return;
   }
   audio.currentTime = Math.min(seconds, length() - 0.05);
@@ -365,7 +369,7 @@ canvas.addEventListener("click", (event) => {
   go(((event.clientX - box.left) / box.width) * length());
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === " " && recording && !view.hidden && !event.target.closest("button, input, select, textarea, summary, a, dialog")) {
+  if (event.key === " " && audio.src && !view.hidden && !event.target.closest("button, input, select, textarea, summary, a, dialog")) {
     event.preventDefault();
     play.click();
   }

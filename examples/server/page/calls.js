@@ -151,7 +151,9 @@ const timers = {};
 function soon(name, deed, after = 250) {
   timers[name] ??= setTimeout(() => {
     delete timers[name];
-    attempt(deed);
+    if (session.token) {
+      attempt(deed);
+    }
   }, after);
 }
 
@@ -196,20 +198,28 @@ function note(event) {
   paint(c);
 }
 
-// run keeps the calls up to date until the token is gone.
+let stop = null; // ends following events
+
+// run keeps the calls up to date until forget.
 export async function run() {
+  stop = new AbortController();
+  const { signal } = stop;
   let last = "";
-  while (session.token) {
+  while (!signal.aborted) {
     await attempt(async () => {
       await follow("events", (event) => {
         last = event.id;
         note(event);
-      }, { last, onopen: () => {
+      }, { last, signal, onopen: () => {
         $("#connection").dataset.on = "true";
         text($("#connection"), "Live");
         soon("live", refresh, 0);
         soon("recent", () => recent(), 0);
-      } });
+      } }).catch((error) => {
+        if (!signal.aborted) {
+          throw error;
+        }
+      });
     });
     delete $("#connection").dataset.on;
     text($("#connection"), "Not connected");
@@ -218,6 +228,7 @@ export async function run() {
 }
 
 export function forget() {
+  stop?.abort();
   [...live.keys()].forEach(drop);
   $("#recent tbody").replaceChildren();
 }
