@@ -273,7 +273,7 @@ func TestComposeFileIsOfThisModule(t *testing.T) {
 	version = version[:strings.LastIndex(version[:strings.Index(version, "\n")], ".")]
 	_, gateway, _ := strings.Cut(string(makefile), "VERSITYGW   = ")
 	gateway, _, _ = strings.Cut(gateway, "\n")
-	for _, want := range []string{"image: golang:" + version + "\n", gateway, "env_file: server.env", "http://one.test:8010", "http://two.test:8010"} {
+	for _, want := range []string{"image: golang:" + version + "\n", gateway, "env_file: server.env", "http://one.test:8010", "http://two.test:8010", "reverse_proxy one.test:8010 two.test:8010", "lb_policy first"} {
 		if !strings.Contains(string(compose), want) {
 			t.Errorf("compose.yaml has no %q", want)
 		}
