@@ -144,6 +144,7 @@ func (c *cluster) holder(ctx context.Context, record *Call) (*peer, error) {
 	case err != nil:
 		return nil, err
 	}
+	c.svc.counts.takenOver.Add(1)
 	c.svc.resume([]*live{l})
 	return nil, nil
 }

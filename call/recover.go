@@ -71,6 +71,7 @@ func (s *Service) adopt(ctx context.Context, mine func(*Call) bool) error {
 			case err != nil:
 				failed = errors.Join(failed, fmt.Errorf("%s: %w", c.ID, err))
 			default:
+				s.counts.takenOver.Add(1)
 				left = append(left, l)
 			}
 		}
@@ -118,7 +119,6 @@ func (s *Service) takeUp(ctx context.Context, c *Call, first input) (*live, erro
 		l.close()
 		return nil, err
 	}
-	s.counts.takenOver.Add(1)
 	if past.Leg != "" {
 		s.bind(l, legKey{c.Provider, past.Leg})
 	}

@@ -80,6 +80,9 @@ func TestRecordOfACallThatDidNotComeAboutIsEnded(t *testing.T) {
 				if dialed := len(o.Carrier.Calls()); dialed != 0 {
 					t.Errorf("dialed %d times", dialed)
 				}
+				if over := o.Stats().TakenOver; over != 0 { // it was nobody else's
+					t.Errorf("%d calls were taken over", over)
+				}
 				if err := o.Shutdown(t.Context()); err != nil {
 					t.Error(err)
 				}
