@@ -23,7 +23,11 @@ type event struct {
 }
 
 type response struct {
-	ID     string `json:"id"`
+	ID      string `json:"id"`
+	Status  string `json:"status"`
+	Details struct {
+		Error apiError `json:"error"`
+	} `json:"status_details"`
 	Output []item `json:"output"`
 }
 

@@ -7,8 +7,8 @@ import (
 )
 
 // perform calls the functions that the model wants, one after the other, and has
-// it go on with what they have said.
-func (l *link) perform(output []item) {
+// it go on with what they have said. It reports whether there are any.
+func (l *link) perform(output []item) bool {
 	var calls []item
 	for _, i := range output {
 		if i.Type == "function_call" {
@@ -16,7 +16,7 @@ func (l *link) perform(output []item) {
 		}
 	}
 	if len(calls) == 0 {
-		return
+		return false
 	}
 	b := l.bridge
 	b.work.Go(func() {
@@ -33,6 +33,7 @@ func (l *link) perform(output []item) {
 		}
 		_ = l.send(respond("")) // who reads finds out if the link is broken
 	})
+	return true
 }
 
 // perform calls one function. A panic of its ends the function and nothing else.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,6 +81,7 @@ type link struct {
 	// Of the goroutine that reads.
 	replies map[string]*reply
 	turns   map[string]turn
+	owed    bool // a response that was refused because another one was being made
 
 	ended chan struct{}
 	err   error // why; valid when ended is closed
@@ -316,6 +318,7 @@ func (l *link) take(e *event) {
 		delete(l.turns, e.ItemID)
 	case "response.created":
 		l.active.Store(e.Response.ID)
+		l.owed = false // it knows all that the other one would have known
 	case "response.output_audio.delta":
 		l.reply(e).hear(e.Delta)
 	case "response.output_audio_transcript.delta":
@@ -329,9 +332,20 @@ func (l *link) take(e *event) {
 				l.finish(id)
 			}
 		}
-		l.perform(e.Response.Output)
+		if e.Response.Status == "failed" {
+			s.Log("realtime", map[string]string{"failed": short(e.Response.Details.Error.String())})
+		}
+		performs := l.perform(e.Response.Output)
+		if l.owed && !performs && e.Response.Status != "cancelled" { // the caller speaks, and is answered after that
+			l.owed = false
+			_ = l.send(respond("")) // whose error is that of the next message read
+		}
 	case "error":
-		if e.Error.Code != "response_cancel_not_active" { // it was just done
+		switch e.Error.Code {
+		case "response_cancel_not_active": // it was just done
+		case "conversation_already_has_active_response":
+			l.owed = true
+		default:
 			s.Log("realtime", map[string]string{"error": short(e.Error.String())})
 		}
 	}
@@ -357,7 +371,7 @@ func (l *link) cut(r *reply, heard time.Duration) {
 func short(text string) string {
 	const most = 200
 	if len(text) > most {
-		return text[:most]
+		return strings.ToValidUTF8(text[:most], "")
 	}
 	return text
 }

@@ -81,7 +81,8 @@ func (o *office) dial(t *testing.T) *sim.Talk {
 	return talk
 }
 
-// record is the call that was made, once it is over.
+// record is the call that was made, once it is over and the model has taken all
+// that it was sent.
 func (o *office) record(t *testing.T, talk *sim.Talk) *call.Call {
 	t.Helper()
 	<-talk.Done()
@@ -94,6 +95,7 @@ func (o *office) record(t *testing.T, talk *sim.Talk) *call.Call {
 		if err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait()
 		return c
 	}
 	t.Fatal("there is no call")
@@ -195,11 +197,12 @@ func TestInterruptedRepliesAreCutAtWhatWasHeard(t *testing.T) {
 						after, quiet := interrupt(t, talk, before, speech, time.Duration(rnd.Int64N(int64(4*time.Second))))
 						silent = append(silent, quiet)
 						o.model.mu.Lock()
-						if len(o.model.cuts) != n+1 {
-							t.Fatalf("%d interruptions, and the model was told of %d", n+1, len(o.model.cuts))
-						}
-						differ = append(differ, (after - before - o.model.cuts[n].told).Abs())
+						cuts := slices.Clone(o.model.cuts)
 						o.model.mu.Unlock()
+						if len(cuts) != n+1 {
+							t.Fatalf("%d interruptions, and the model was told of %d", n+1, len(cuts))
+						}
+						differ = append(differ, (after - before - cuts[n].told).Abs())
 						before = after
 					}
 					talk.Hangup()
@@ -292,6 +295,40 @@ func TestFunctionsAreCalledAndSayGoodbye(t *testing.T) {
 		}
 		if c.Cause != call.AgentDone {
 			t.Errorf("the call ended because of %q", c.Cause)
+		}
+	})
+}
+
+// A function that ends while the model is answering is spoken of afterwards.
+func TestFunctionThatEndsDuringAReply(t *testing.T) {
+	speech := voice(t)
+	synctest.Test(t, func(t *testing.T) {
+		looked := make(chan struct{})
+		m := &model{answer: 8 * time.Second, calls: []item{{Type: "function_call", Name: "look", CallID: "call_look", Arguments: "{}"}}}
+		o := open(t, m, func(a *Agent) {
+			a.Functions = []Function{{Name: "look", Call: func(context.Context, *call.Session, json.RawMessage) (any, error) {
+				<-looked
+				return "found", nil
+			}}}
+		})
+		talk := o.dial(t)
+		talk.Listen(time.Second)
+		if err := talk.Say(audio.NewSamples(speech, 8000)); err != nil {
+			t.Fatal(err)
+		}
+		if err := talk.WaitSpeech(time.Minute); err != nil { // it takes two seconds to make an answer
+			t.Fatal(err)
+		}
+		close(looked)
+		talk.Listen(20 * time.Second)
+		if heard := heardBy(talk); heard != 16*time.Second {
+			t.Errorf("the caller heard %v, want two replies", heard)
+		}
+		talk.Hangup()
+		o.record(t, talk)
+		want := []string{"session.update", "response.create", "conversation.item.create", "response.create", "response.create"}
+		if !slices.Equal(m.log, want) {
+			t.Errorf("the model was sent %q, want %q", m.log, want)
 		}
 	})
 }

@@ -18,6 +18,9 @@ import (
 // than it is spoken. More is left out.
 const mostSound = 10 * time.Minute
 
+// mostWords is how many bytes of its words are kept.
+const mostWords = 64 << 10
+
 // reply is something that the model says. It is an audio.Reader of what has
 // arrived, and waits for more.
 type reply struct {
@@ -76,7 +79,9 @@ func (r *reply) hear(encoded string) {
 func (r *reply) read(words string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.words.WriteString(words)
+	if r.words.Len()+len(words) <= mostWords {
+		r.words.WriteString(words)
+	}
 }
 
 // end tells that no more sound comes.
@@ -149,7 +154,7 @@ func (r *reply) heard(heard time.Duration, cut bool) string {
 	defer r.mu.Unlock()
 	words := strings.Fields(r.words.String())
 	if whole := audio.Duration(r.total, rate); cut && whole > 0 {
-		words = words[:int(float64(len(words))*float64(heard)/float64(whole))]
+		words = words[:int(float64(len(words))*min(1, float64(heard)/float64(whole)))]
 	}
 	return strings.Join(words, " ")
 }
