@@ -25,7 +25,7 @@ import (
 
 var (
 	screenshots = flag.String("screenshots", "", "a folder for what the tests of the page see")
-	manyCalls   = flag.Int("calls", 20, "how many calls live while the page is opened")
+	manyCalls   = flag.Int("calls", 5, "how many calls live while the page is opened")
 )
 
 // ear lets a test hear what a page plays, and lets its microphone through as it is:
