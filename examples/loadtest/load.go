@@ -14,8 +14,8 @@ import (
 	"github.com/switchboard-voice/switchboard/telephony/sim"
 )
 
-// load is so many calls for so long. Each makes a beep every second and listens
-// for its echo.
+// load is so many calls for so long. Each makes a beep every second, or
+// when the echo of the last one has been heard.
 type load struct {
 	calls int
 	span  time.Duration
@@ -24,7 +24,7 @@ type load struct {
 // result is what the callers have heard.
 type result struct {
 	delays  []time.Duration // of echoes, sorted
-	unheard int             // beeps whose echo did not come within a second
+	unheard int             // beeps whose echo did not come within echoPatience
 	gaps    []time.Duration // within what was heard, sorted
 	failed  []error         // of calls
 }
@@ -108,7 +108,7 @@ func (l load) call(ctx context.Context, phone *sim.Phone, number string) (r resu
 	for began := time.Now(); time.Since(began) < l.span && ctx.Err() == nil; {
 		said := make(chan error, 1)
 		go func() { said <- talk.Say(audio.NewSamples(beep, rate)) }()
-		onset := slices.IndexFunc(talk.Listen(time.Second), func(s int16) bool { return s > loud || s < -loud })
+		onset := echo(talk)
 		if err := <-said; err != nil {
 			return fail(err)
 		}
@@ -132,7 +132,34 @@ func (l load) call(ctx context.Context, phone *sim.Phone, number string) (r resu
 	return r
 }
 
+// echo listens until the echo of a beep is over, and at least for a second. It
+// returns after how many samples it began, or -1 if none came: as long as one may
+// come there is no other beep, whose own it might be taken for.
+func echo(talk *sim.Talk) (onset int) {
+	heard := 0
+	onset = -1
+	for onset < 0 && heard < audio.Samples(echoPatience, rate) {
+		part := talk.Listen(time.Second)
+		if i := slices.IndexFunc(part, func(s int16) bool { return s > loud || s < -loud }); i >= 0 {
+			onset = heard + i
+		}
+		heard += len(part)
+		select {
+		case <-talk.Done():
+			return onset
+		default:
+		}
+	}
+	if onset >= 0 && heard-onset < 2*len(beep) {
+		talk.Listen(audio.Duration(2*len(beep), rate)) // the rest of it
+	}
+	return onset
+}
+
 const (
+	// echoPatience is how late an echo may be.
+	echoPatience = 5 * time.Second
+
 	// patience is how long a server may take to open its stream.
 	patience = 30 * time.Second
 

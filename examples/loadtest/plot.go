@@ -3,17 +3,18 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 )
 
-// percentile returns the value below which a share of a sorted list lies; 0 of an
-// empty one.
+// percentile returns the least value of a sorted list within which a share of it
+// lies; 0 of an empty one.
 func percentile(sorted []time.Duration, share float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0
 	}
-	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
+	return sorted[max(0, int(math.Ceil(share*float64(len(sorted))))-1)]
 }
 
 // write shows the figures and a plot.
@@ -45,7 +46,7 @@ func bar(share float64, width int) string {
 // histogram counts delays in up to 20 bins of round width, from 0 on.
 func histogram(sorted []time.Duration) (bins []int, width time.Duration) {
 	most := percentile(sorted, 1)
-	for _, width = range []time.Duration{2, 5, 10, 20, 50} {
+	for _, width = range []time.Duration{2, 5, 10, 20, 50, 100, 200, 500} {
 		width *= time.Millisecond
 		if most < 20*width {
 			break
