@@ -44,6 +44,7 @@ type replica struct {
 func (r *replica) start(binary string, env []string) {
 	r.process = exec.Command(binary)
 	r.process.Env = append(env, "LISTEN_ADDR="+r.address, "CLUSTER_ADDRESS=http://"+r.address)
+	r.process.Dir = r.t.TempDir()
 	r.process.Stderr = &r.log
 	stdout, err := r.process.StdoutPipe()
 	if err == nil {
@@ -197,8 +198,8 @@ func TestCallSurvivesTheDeathOfTheOtherServer(t *testing.T) {
 		replicas[i] = r
 		r.start(binary, told(t, map[string]string{
 			"PUBLIC_URL": w.balancer.URL, "API_TOKENS": "mine", "DATABASE_URL": database,
-			"RECORDING_URL": fmt.Sprintf("s3://%s/calls?region=%s&endpoint=%s&path_style=true&spool=%s",
-				bucket, s3test.Region, url.QueryEscape(s3.URL()), url.QueryEscape(t.TempDir())),
+			"RECORDING_URL": fmt.Sprintf("s3://%s/calls?region=%s&endpoint=%s&path_style=true&spool=spool&local=recordings",
+				bucket, s3test.Region, url.QueryEscape(s3.URL())),
 			"AWS_ACCESS_KEY_ID": s3test.AccessKeyID, "AWS_SECRET_ACCESS_KEY": s3test.SecretAccessKey,
 			"PROVIDERS": "twilio", "TWILIO_API_URL": rest.URL, "TWILIO_ACCOUNT_SID": sim.DefaultAccountSID, "TWILIO_AUTH_TOKEN": sim.DefaultAuthToken,
 		}))

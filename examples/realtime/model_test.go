@@ -37,6 +37,8 @@ type model struct {
 	late   time.Duration // how long the caller's words take
 	slow   time.Duration // how long it takes to hear
 
+	work sync.WaitGroup // conversations
+
 	mu       sync.Mutex // guards what follows
 	sessions int
 	log      []string // types of the messages that came, but for sound
@@ -55,6 +57,8 @@ type cutOff struct {
 }
 
 func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.work.Add(1)
+	defer m.work.Done()
 	m.mu.Lock()
 	m.sessions++
 	n := m.sessions

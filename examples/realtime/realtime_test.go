@@ -38,6 +38,7 @@ func open(t *testing.T, m *model, change func(*Agent), mode ...call.InterruptMod
 	t.Helper()
 	network := calltest.NewNetwork(t)
 	m.t, m.key = t, "secret"
+	t.Cleanup(m.work.Wait)
 	host := network.Machine()
 	host.Serve("127.0.0.1:80", m)
 	agent := &Agent{
@@ -423,6 +424,7 @@ func TestModelsThatMisbehave(t *testing.T) {
 				c.ws.Close()
 			}()
 		}}},
+		{name: "takes nothing", cause: call.AgentError, sessions: 4, model: &model{ready: func(*conversation) { time.Sleep(time.Minute) }}},
 		{name: "speaks another language", cause: call.AgentError, sessions: 4, model: &model{ready: func(c *conversation) {
 			for range 2 * maxBad {
 				c.out <- []int{7}
