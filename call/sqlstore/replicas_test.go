@@ -109,7 +109,7 @@ func TestReplicaThatDiesOnPostgreSQL(t *testing.T) {
 	)
 	n := calltest.NewNetwork(t)
 	all := startMachines(t, n, databases["PostgreSQL"](t), 2, lease)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	ids := all[0].placeAll(ctx, t, 0, calls)
 	live := int64(0)
@@ -154,7 +154,7 @@ func TestPostgreSQLRestartsUnderLoad(t *testing.T) {
 	const calls = 50
 	n := calltest.NewNetwork(t)
 	all := startMachines(t, n, databases["PostgreSQL"](t), 2, time.Minute) // none is to be thought dead
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var live [2][]string
 	for i, m := range all {
@@ -351,7 +351,7 @@ func TestWatchOutlivesARestart(t *testing.T) {
 	}
 	select {
 	case <-told:
-	case <-time.After(2 * time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Error("not all was told")
 	}
 	cancel()

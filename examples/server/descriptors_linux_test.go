@@ -26,7 +26,7 @@ func TestServerWithoutDescriptors(t *testing.T) {
 	defer v.close()
 	v.env = []string{"LOG_LEVEL=debug"}
 	v.start()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	calls := make([]*asked, 3)
 	for i := range calls {
