@@ -41,6 +41,7 @@ type callSpan struct {
 	missed    bool       // the end has begun, and was not heard of at the last look
 	at        time.Time  // the last state, if its record was not to be had yet
 	ended     bool
+	before    *callSpan // of the same call, before another replica had it; nil: none that is open
 }
 
 // begin starts the span, and that of the state in which the call is.
@@ -70,7 +71,7 @@ func (s *callSpan) child(name string, at time.Time, span *trace.Span, attributes
 }
 
 // take takes an event, after those before it that were missed.
-func (s *callSpan) take(e call.Event, store source) {
+func (s *callSpan) take(e call.Event, store *source) {
 	if e.Seq > s.last+1 {
 		s.fill(store, e.Seq)
 	}
@@ -78,8 +79,8 @@ func (s *callSpan) take(e call.Event, store source) {
 }
 
 // fill takes what the store has of the events before the one numbered next.
-func (s *callSpan) fill(store source, next int64) {
-	events, err := store.svc.Events(store.ctx, s.call.ID, s.last)
+func (s *callSpan) fill(store *source, next int64) {
+	events, err := store.events(s.call.ID, s.last)
 	if err != nil {
 		return // they are left out: what follows ends what they have begun
 	}
@@ -91,13 +92,13 @@ func (s *callSpan) fill(store source, next int64) {
 }
 
 // catchUp takes all events that the store has, and the end of a call that is over.
-func (s *callSpan) catchUp(store source) {
+func (s *callSpan) catchUp(store *source) {
 	const all = 1<<63 - 1
 	s.fill(store, all)
 	if s.ended {
 		return
 	}
-	c, err := store.svc.Call(store.ctx, s.call.ID)
+	c, err := store.call(s.call.ID)
 	switch {
 	case errors.Is(err, call.ErrNotFound): // it was erased
 		s.leave(time.Now())
@@ -110,7 +111,7 @@ func (s *callSpan) catchUp(store source) {
 }
 
 // look is catchUp, if events were lost, or if the call should be over.
-func (s *callSpan) look(store source, lost bool) {
+func (s *callSpan) look(store *source, lost bool) {
 	ending := s.begun.Err() != nil
 	if lost || ending && s.missed || !s.at.IsZero() {
 		s.catchUp(store)
@@ -118,7 +119,7 @@ func (s *callSpan) look(store source, lost bool) {
 	s.missed = ending
 }
 
-func (s *callSpan) apply(e call.Event, store source) {
+func (s *callSpan) apply(e call.Event, store *source) {
 	over := e.Type == call.EventState && e.State.Terminal()
 	if s.ended || e.Seq <= s.last && !over { // if another replica has it, its numbers may be lower
 		return
@@ -173,8 +174,8 @@ func (s *callSpan) turn(e call.Event) {
 
 // over takes the call's last state. Its record may not have that yet: another
 // replica has the call, and this one has not noticed; or it is not stored yet.
-func (s *callSpan) over(e call.Event, store source) {
-	c, err := store.svc.Call(store.ctx, s.call.ID)
+func (s *callSpan) over(e call.Event, store *source) {
+	c, err := store.call(s.call.ID)
 	if err != nil || !c.State.Terminal() {
 		s.at = e.At // look asks again
 		return
@@ -204,9 +205,11 @@ func (s *callSpan) leave(at time.Time) {
 }
 
 func (s *callSpan) end(at time.Time) {
-	s.ended = true
-	s.state.End(trace.WithTimestamp(at))
-	s.span.End(trace.WithTimestamp(at))
+	for of := s; of != nil; of = of.before {
+		of.ended = true
+		of.state.End(trace.WithTimestamp(at))
+		of.span.End(trace.WithTimestamp(at))
+	}
 	s.telemetry.forget(s)
 }
 

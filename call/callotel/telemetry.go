@@ -2,6 +2,7 @@ package callotel
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -68,6 +69,7 @@ func (t *Telemetry) CallContext(ctx context.Context, c *call.Call) context.Conte
 		s.span.End()
 		return ctx
 	}
+	s.before = t.open[c.ID]
 	t.open[c.ID] = s
 	return s.ctx
 }
@@ -87,7 +89,9 @@ func (t *Telemetry) find(id string) *callSpan {
 func (t *Telemetry) forget(s *callSpan) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.open, s.call.ID)
+	if t.open[s.call.ID] == s {
+		delete(t.open, s.call.ID)
+	}
 }
 
 func (t *Telemetry) all() []*callSpan {
@@ -132,7 +136,7 @@ func (t *Telemetry) Watch(ctx context.Context, svc *call.Service) {
 	t.over = false
 	t.mu.Unlock()
 
-	store := source{context.WithoutCancel(ctx), svc} // asked about what has happened, also when ctx has ended
+	store := &source{ctx: context.WithoutCancel(ctx), svc: svc} // asked about what has happened, also when ctx has ended
 	for _, s := range t.all() {
 		s.catchUp(store) // of before Subscribe
 	}
@@ -151,19 +155,23 @@ func (t *Telemetry) Watch(ctx context.Context, svc *call.Service) {
 			}
 		case <-looks.C:
 			now := events.Dropped()
+			store.away = false
 			for _, s := range t.all() {
 				s.look(store, now > dropped)
 			}
-			dropped = now
+			if !store.away {
+				dropped = now
+			}
 		}
 	}
 }
 
 // end ends the spans of calls that nobody watches any longer.
-func (t *Telemetry) end(store source) {
+func (t *Telemetry) end(store *source) {
 	t.mu.Lock()
 	t.over = true
 	t.mu.Unlock()
+	store.away = false
 	for _, s := range t.all() {
 		if s.catchUp(store); !s.ended {
 			s.leave(time.Now())
@@ -171,8 +179,31 @@ func (t *Telemetry) end(store source) {
 	}
 }
 
-// source is where events and records are had from.
+// source is where events and records are had from. When it has failed it is away
+// until the next look: a store that does not answer must not hold Watch up once
+// for each call.
 type source struct {
-	ctx context.Context
-	svc *call.Service
+	ctx  context.Context
+	svc  *call.Service
+	away bool
+}
+
+var errAway = errors.New("the store is away")
+
+func (s *source) events(id string, after int64) ([]call.Event, error) {
+	if s.away {
+		return nil, errAway
+	}
+	events, err := s.svc.Events(s.ctx, id, after)
+	s.away = err != nil
+	return events, err
+}
+
+func (s *source) call(id string) (*call.Call, error) {
+	if s.away {
+		return nil, errAway
+	}
+	c, err := s.svc.Call(s.ctx, id)
+	s.away = err != nil && !errors.Is(err, call.ErrNotFound)
+	return c, err
 }

@@ -132,6 +132,83 @@ func TestSpansEndWithWatch(t *testing.T) {
 	})
 }
 
+// deaf is a store that answers no question any more.
+type deaf struct {
+	call.Store
+	cut atomic.Bool
+}
+
+func (s *deaf) Get(ctx context.Context, id string) (*call.Call, error) {
+	if s.cut.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Store.Get(ctx, id)
+}
+
+func (s *deaf) Events(ctx context.Context, id string, after int64) ([]call.Event, error) {
+	if s.cut.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Store.Events(ctx, id, after)
+}
+
+func TestStoreThatDoesNotAnswerHoldsUpNoShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		agent := func(context.Context, *call.Session) error { time.Sleep(10 * second); return nil }
+		n := calltest.NewNetwork(t)
+		store := &deaf{Store: call.NewMemoryStore()}
+		d := newDesk(t, n, nil, agent, func(c *call.Config) { c.Store = store }).watchNow()
+		const calls = 20
+		for range calls {
+			d.place(callee)
+		}
+		time.Sleep(5 * second)
+		store.cut.Store(true)
+		time.Sleep(time.Minute)
+		began := time.Now()
+		d.stop()
+		d.watch.Wait()
+		if took := time.Since(began); took > 15*second { // a question of the last look, and one more
+			t.Errorf("Watch returned after %v", took)
+		}
+		ended := 0
+		for _, s := range d.spans.GetSpans() {
+			if s.Name == "call" {
+				ended++
+			}
+		}
+		if ended != calls {
+			t.Errorf("%d of %d spans have ended", ended, calls)
+		}
+	})
+}
+
+func TestCallThatComesBackHasTwoSpans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		agent := func(context.Context, *call.Session) error { time.Sleep(10 * second); return nil }
+		n := calltest.NewNetwork(t)
+		d := newDesk(t, n, nil, agent, nil).watchNow()
+		c := d.place(callee)
+		time.Sleep(5 * second)
+		d.CallContext(t.Context(), c) // another replica had it meanwhile
+		d.wait(c.ID)
+		ended := 0
+		for _, s := range d.spans.GetSpans() {
+			if s.Name == "call" {
+				ended++
+			}
+		}
+		if ended != 2 {
+			t.Errorf("%d spans have ended:\n%s", ended, d.traces())
+		}
+		if got := d.figures()["switchboard.calls"]; len(got) != 1 || got[0][:2] != "1 " {
+			t.Errorf("calls: %q", got)
+		}
+	})
+}
+
 // silent is a store that a replica cannot keep its lease in.
 type silent struct {
 	call.SharedStore
