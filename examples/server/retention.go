@@ -19,13 +19,18 @@ func (s *server) eraseExpired(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		switch erased, err := s.svc.EraseExpired(ctx, 1000); {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			s.log.Error("not all calls that are old were erased", "err", err)
-		case erased > 0:
-			s.log.Info("old calls were erased", "calls", erased)
+		const atOnce = 1000
+		for more := true; more; {
+			erased, err := s.svc.EraseExpired(ctx, atOnce)
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				s.log.Error("not all calls that are old were erased", "err", err)
+			case erased > 0:
+				s.log.Info("old calls were erased", "calls", erased)
+			}
+			more = erased == atOnce && err == nil
 		}
 	}
 }
