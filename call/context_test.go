@@ -78,7 +78,7 @@ func TestContextOfACall(t *testing.T) {
 				t.Errorf("%s: the context is of %v", what, w.seen[what])
 			}
 		}
-		if !errors.Is(cause, &call.EndError{Cause: call.MaxDuration}) && !errors.Is(cause, call.ErrEnded) {
+		if end := (*call.EndError)(nil); !errors.As(cause, &end) || end.Cause != call.MaxDuration {
 			t.Errorf("the agent's context ended because of %v", cause)
 		}
 	})
