@@ -132,14 +132,11 @@ func (l *link) open() error {
 // begin has the model greet the caller, or tells it what has been said before.
 func (l *link) begin() error {
 	b := l.bridge
-	if !b.greeted {
-		b.greeted = true
-		if b.agent.Greeting == "" {
-			return nil
-		}
-		return l.send(respond(b.agent.Greeting))
+	var said []transcript.Segment
+	if b.opened {
+		said = b.session.Call().Transcript
 	}
-	said := b.session.Call().Transcript
+	b.opened = true
 	for _, s := range said {
 		if s.Text == "" {
 			continue
@@ -148,8 +145,11 @@ func (l *link) begin() error {
 			return err
 		}
 	}
-	if n := len(said); n > 0 && said[n-1].Speaker == transcript.Customer {
+	switch n := len(said); {
+	case n > 0 && said[n-1].Speaker == transcript.Customer:
 		return l.send(respond(""))
+	case b.agent.Greeting != "" && !b.spoken.Load():
+		return l.send(respond(b.agent.Greeting))
 	}
 	return nil
 }

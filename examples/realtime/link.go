@@ -38,9 +38,10 @@ type bridge struct {
 
 	link     *link
 	failures int  // in a row
-	greeted  bool // a session was opened
+	opened   bool // a session was
 
 	work     sync.WaitGroup // replies that are being heard, and functions
+	spoken   atomic.Bool    // the model has
 	sounding atomic.Int32   // replies that are not heard to their end
 	goodbye  chan struct{}
 	once     sync.Once // closes goodbye

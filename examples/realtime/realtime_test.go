@@ -368,6 +368,30 @@ func TestModelThatDropsTheLineIsToldWhatWasSaid(t *testing.T) {
 	})
 }
 
+func TestModelThatIsLostBeforeItsGreetingGreetsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{answer: 8 * time.Second, ready: func(c *conversation) { // whose first sound takes 200 ms
+			if c.number == 1 {
+				go func() {
+					time.Sleep(50 * time.Millisecond)
+					c.ws.Close()
+				}()
+			}
+		}}
+		o := open(t, m, nil)
+		talk := o.dial(t)
+		talk.Listen(20 * time.Second)
+		if heard := heardBy(talk); heard != 8*time.Second {
+			t.Errorf("the caller heard %v, want a greeting", heard)
+		}
+		talk.Hangup()
+		o.record(t, talk)
+		if want := []string{"session.update", "response.create", "session.update", "response.create"}; !slices.Equal(m.log, want) {
+			t.Errorf("the model was sent %q, want %q", m.log, want)
+		}
+	})
+}
+
 // A caller who is on hold says nothing, and the model waits.
 func TestModelWaitsForACallerOnHold(t *testing.T) {
 	speech := voice(t)

@@ -67,6 +67,7 @@ func (r *reply) hear(encoded string) {
 	}
 	r.said = true
 	b := r.link.bridge
+	b.spoken.Store(true)
 	b.sounding.Add(1)
 	speech := b.session.Say(call.Utterance{Audio: r})
 	b.work.Go(func() {
