@@ -109,6 +109,11 @@ func (s *Service) endUnbegun(id string) error {
 	if err != nil {
 		return err
 	}
+	if c.Direction == telephony.Outbound { // after all
+		s.counts.placed.Add(1)
+	} else {
+		s.counts.received.Add(1)
+	}
 	for _, e := range begun { // of which nobody has heard
 		s.subs.publish(e)
 	}

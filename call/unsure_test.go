@@ -80,8 +80,8 @@ func TestRecordOfACallThatDidNotComeAboutIsEnded(t *testing.T) {
 				if dialed := len(o.Carrier.Calls()); dialed != 0 {
 					t.Errorf("dialed %d times", dialed)
 				}
-				if over := o.Stats().TakenOver; over != 0 { // it was nobody else's
-					t.Errorf("%d calls were taken over", over)
+				if st := o.Stats(); st.Placed != 1 || st.TakenOver != 0 || st.Ended[call.Failed] != 1 { // it was nobody else's
+					t.Errorf("%+v", st)
 				}
 				if err := o.Shutdown(t.Context()); err != nil {
 					t.Error(err)

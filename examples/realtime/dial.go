@@ -121,7 +121,7 @@ func (l *link) open() error {
 		}
 		switch e.Type {
 		case "error":
-			return fmt.Errorf("%w: %s", errRefused, e.Error)
+			return fmt.Errorf("%w: %s", errRefused, short(e.Error.String()))
 		case "session.updated":
 			l.ws.SetPongHandler(func(string) error { return l.alive() })
 			return l.alive()
