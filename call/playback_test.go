@@ -5,7 +5,6 @@ import (
 	"flag"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -31,18 +30,7 @@ func rounds() int {
 // voice is a second of speech.
 func voice(t *testing.T) []int16 {
 	t.Helper()
-	f, err := os.Open("../audio/testdata/speech/en-f.wav")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	channels, rate, err := audio.ReadWAV(f)
-	if err != nil || rate != 8000 {
-		t.Fatal(rate, err)
-	}
-	pcm := channels[0]
-	loud := slices.IndexFunc(pcm, func(s int16) bool { return s > 1500 || s < -1500 })
-	return pcm[loud : loud+8000]
+	return audiotest.Speech(t, "../audio/testdata/speech/en-f.wav", time.Second)
 }
 
 // quiet drops the service's own log: these tests make thousands of calls.

@@ -2,7 +2,6 @@ package story
 
 import (
 	"context"
-	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -52,17 +51,7 @@ func tell(t *testing.T, caller func(*sim.Talk)) *call.Call {
 // voice is speech of so long.
 func voice(t *testing.T, d time.Duration) audio.Reader {
 	t.Helper()
-	f, err := os.Open("../../audio/testdata/speech/en-f.wav")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	channels, rate, err := audio.ReadWAV(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	loud := slices.IndexFunc(channels[0], func(s int16) bool { return s > 1500 || s < -1500 })
-	return audio.NewSamples(channels[0][loud:loud+audio.Samples(d, rate)], rate)
+	return audio.NewSamples(audiotest.Speech(t, "../../audio/testdata/speech/en-f.wav", d), 8000)
 }
 
 func words(c *call.Call) (texts []string) {

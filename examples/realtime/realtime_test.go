@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -106,17 +105,7 @@ func (o *office) record(t *testing.T, talk *sim.Talk) *call.Call {
 // voice is a second of speech.
 func voice(t *testing.T) []int16 {
 	t.Helper()
-	f, err := os.Open("../../audio/testdata/speech/en-f.wav")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	channels, rate, err := audio.ReadWAV(f)
-	if err != nil || rate != 8000 {
-		t.Fatal(rate, err)
-	}
-	loud := slices.IndexFunc(channels[0], func(s int16) bool { return s > 1500 || s < -1500 })
-	return channels[0][loud : loud+8000]
+	return audiotest.Speech(t, "../../audio/testdata/speech/en-f.wav", time.Second)
 }
 
 func said(c *call.Call, who transcript.Speaker) []string {
