@@ -29,6 +29,7 @@ type replica struct {
 	svc       *call.Service
 	calls     *calls.Store
 	campaigns *Store
+	news      *call.Subscription
 	stop      func()
 }
 
@@ -82,6 +83,7 @@ func startReplica(t *testing.T, n *calltest.Network, address string, i int, mayE
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	r.news = r.svc.Subscribe(ctx, 1000)
 	ran := make(chan struct{})
 	go func() {
 		defer close(ran)
@@ -127,41 +129,42 @@ func TestReplicaOfACampaignThatDies(t *testing.T) {
 	if _, err := mortal.Start(t.Context(), "spring"); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(5 * time.Minute)
-	await := func(what string, done func() bool) {
-		t.Helper()
-		for !done() {
-			if time.Now().After(deadline) {
-				t.Fatalf("there was no end to %s: %+v", what, mortal.Stats())
+	dials := func(n int) { // by whichever
+		for e := range mortal.news.C {
+			if e.Type == call.EventState && e.State == call.Connecting {
+				if n--; n == 0 {
+					return
+				}
 			}
-			time.Sleep(50 * time.Millisecond)
 		}
 	}
-	await("waiting for calls", func() bool { return mortal.Stats().Placed > 2 })
+	dials(3)
 	other := startReplica(t, n, address, 1, mayEnd)
-	await("waiting for dials", func() bool { return len(n.Carrier.Calls()) >= contacts/3 })
+	dials(contacts/3 - 3)
 	mortal.Kill()
 	close(mayEnd)
 	_ = mortal.campaigns.Close() // whatever is under way, as when a process ends
 	_ = mortal.calls.Close()
 	mortal.stop()
 	died := time.Now()
-	await("the campaign", func() bool {
+	for state := campaign.Running; state != campaign.Done; time.Sleep(50 * time.Millisecond) { // nothing tells of it
 		c, err := other.Get(t.Context(), "spring")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.State == campaign.Done
-	})
+		if state = c.State; time.Since(died) > 5*time.Minute {
+			t.Fatalf("the campaign is %v: %+v", state, other.Stats())
+		}
+	}
 	t.Logf("done %v after the death; the dead one had placed %d calls, the other one %d, and took %d over",
 		time.Since(died).Round(100*time.Millisecond), mortal.Stats().Placed, other.Stats().Placed, other.Stats().Taken)
 	if other.Stats().Taken == 0 {
 		t.Error("nothing was taken over")
 	}
-	dials := make(map[telephony.Number]int)
+	dialed := make(map[telephony.Number]int)
 	for _, k := range n.Carrier.Calls() {
-		if dials[k.To]++; dials[k.To] > 1 {
-			t.Errorf("%s was dialed %d times", k.To, dials[k.To])
+		if dialed[k.To]++; dialed[k.To] > 1 {
+			t.Errorf("%s was dialed %d times", k.To, dialed[k.To])
 		}
 		if !k.Status.Final() {
 			t.Errorf("the carrier's call to %s is left %v", k.To, k.Status)
